@@ -1,0 +1,1 @@
+"""The Kithbook client: the vault on a device, and the `kith` command."""

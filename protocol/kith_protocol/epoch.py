@@ -1,0 +1,137 @@
+"""Epoch keys: sealed to each member, committed to in the chain, each linked to the one before (spec: vault.md, Epochs)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import ClassVar, Final
+
+from kith_protocol import labels
+from kith_protocol.commit import MAX_MEMBERS
+from kith_protocol.encoding import Statement, decode, encode
+from kith_protocol.errors import Alarm, AlarmCode, DecodingError, Undecryptable
+from kith_protocol.member import Member, MemberKeys
+from kith_protocol.suite import (
+    BOX_OVERHEAD,
+    HASH_BYTES,
+    KEY_BYTES,
+    SEAL_OVERHEAD,
+    decrypt,
+    derive,
+    encrypt,
+    equal,
+    seal,
+)
+
+FIRST_EPOCH: Final = 1
+
+
+class SealedKey(Statement, frozen=True):
+    """An epoch key, sealed to one member."""
+
+    SIZES: ClassVar[Mapping[str, int]] = {"member": HASH_BYTES, "sealed": KEY_BYTES + SEAL_OVERHEAD}
+
+    member: bytes
+    sealed: bytes
+
+
+class SealedKeys(Statement, frozen=True):
+    """The keys that travel beside a commit, which names their hash. Empty for an ordinary commit."""
+
+    keys: tuple[SealedKey, ...] = ()
+    previous: bytes = b""
+    """The epoch key before, encrypted under the new one; empty where no epoch begins, and in genesis."""
+
+    def check(self) -> None:
+        if len(self.keys) > MAX_MEMBERS:
+            raise DecodingError("There are more sealed keys than a vault can have members.")
+        if len(self.previous) not in (0, KEY_BYTES + BOX_OVERHEAD):
+            raise DecodingError("The previous epoch's key has the wrong size.")
+        ids = [key.member for key in self.keys]
+        if ids != sorted(set(ids)):
+            raise DecodingError("The sealed keys are not sorted by member, or one stands twice.")
+        for key in self.keys:
+            key.check()
+
+
+NO_KEYS: Final = SealedKeys()
+
+
+def epoch_commitment(vault: bytes, epoch: int, key: bytes) -> bytes:
+    """What a commit's body says of a new epoch's key: binds it without giving it away. 32 bytes."""
+    return derive(key, labels.EPOCH_COMMITMENT, vault, _number(epoch))
+
+
+def seal_epoch_key(
+    key: bytes,
+    vault: bytes,
+    epoch: int,
+    members: Iterable[Member],
+    *,
+    previous: bytes = b"",
+    nonce: bytes = b"",
+) -> SealedKeys:
+    """Seals `key` to each of `members`; with `previous` (and 24 fresh bytes `nonce`) links the epoch before.
+
+    `vault` is the vault id, zeros for genesis.
+    """
+    sealed = [
+        SealedKey(
+            member.id,
+            seal(member.seal_key, labels.EPOCH_KEY, vault, _number(epoch), member.id, plaintext=key),
+        )
+        for member in members
+    ]
+    link = b""
+    if previous:
+        link = encrypt(key, labels.EPOCH_PREVIOUS, vault + _number(epoch), previous, nonce=nonce)
+    return SealedKeys(tuple(sorted(sealed, key=lambda item: item.member)), link)
+
+
+def open_epoch_key(keys: SealedKeys, vault: bytes, epoch: int, member: MemberKeys, commitment: bytes) -> bytes:
+    """The key of `epoch` for `member`, checked against the chain. Raises the alarm `wrong-epoch`."""
+    mine = next((item for item in keys.keys if item.member == member.id), None)
+    if mine is None:
+        raise Alarm(AlarmCode.WRONG_EPOCH, f"The key of epoch {epoch} was not sealed to this device.")
+    try:
+        key = member.seal.open(labels.EPOCH_KEY, vault, _number(epoch), member.id, sealed=mine.sealed)
+    except Undecryptable:
+        raise Alarm(AlarmCode.WRONG_EPOCH, f"The sealed key of epoch {epoch} does not open.") from None
+    return _checked(key, vault, epoch, commitment)
+
+
+def open_previous_key(keys: SealedKeys, vault: bytes, epoch: int, key: bytes, before: int, commitment: bytes) -> bytes:
+    """The key of the epoch `before` `epoch`, whose `key` is known. Raises the alarm `wrong-epoch`."""
+    try:
+        previous = decrypt(key, labels.EPOCH_PREVIOUS, vault + _number(epoch), keys.previous)
+    except Undecryptable:
+        raise Alarm(AlarmCode.WRONG_EPOCH, f"The key of epoch {before} does not open from epoch {epoch}.") from None
+    return _checked(previous, vault, before, commitment)
+
+
+def parse_keys(raw: bytes) -> SealedKeys:
+    """Decodes sealed keys. Raises `DecodingError`."""
+    return decode(raw, SealedKeys)
+
+
+def encode_keys(keys: SealedKeys) -> bytes:
+    return encode(keys)
+
+
+def key_names(keys: SealedKeys) -> frozenset[bytes]:
+    """The ids of the members that `keys` are sealed to."""
+    return frozenset(key.member for key in keys.keys)
+
+
+def _checked(key: bytes, vault: bytes, epoch: int, commitment: bytes) -> bytes:
+    if len(key) != KEY_BYTES or not equal(epoch_commitment(vault, epoch, key), commitment):
+        raise Alarm(AlarmCode.WRONG_EPOCH, f"The key of epoch {epoch} is not the one that the chain names.")
+    return key
+
+
+def _number(epoch: int) -> bytes:
+    return epoch.to_bytes(8, "big")
+
+
+def mirror_key(epoch_key: bytes) -> bytes:
+    """The key under which a device seals what it keeps for itself alone, such as its log."""
+    return derive(epoch_key, labels.MIRROR_KEY)

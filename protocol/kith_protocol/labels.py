@@ -1,0 +1,68 @@
+"""The labels that keep every use of a key apart: `kith/1/<role>` (spec: suite.md, Labels)."""
+
+from __future__ import annotations
+
+from typing import Final
+
+PREFIX: Final = "kith/1/"
+
+# Vault
+MEMBER_ID: Final = PREFIX + "member-id"
+COMMIT: Final = PREFIX + "commit"
+EPOCH_KEY: Final = PREFIX + "epoch-key"
+EPOCH_COMMITMENT: Final = PREFIX + "epoch-commitment"
+EPOCH_PREVIOUS: Final = PREFIX + "epoch-previous"
+RECORD: Final = PREFIX + "record"
+RECORD_KEY: Final = PREFIX + "record-key"
+
+MIRROR_KEY: Final = PREFIX + "mirror-key"
+SESSION: Final = PREFIX + "session"
+
+# Recovery phrase and persons
+PAPER_SIGN: Final = PREFIX + "paper-sign"
+PAPER_SEAL: Final = PREFIX + "paper-seal"
+ROOT_SIGN: Final = PREFIX + "root-sign"
+ROOT_SIGN_PQ: Final = PREFIX + "root-sign-pq"
+PERSON_ID: Final = PREFIX + "person-id"
+PERSONA: Final = PREFIX + "persona"
+SAFETY_NUMBER: Final = PREFIX + "safety-number"
+
+# Key file
+KEY_FILE: Final = PREFIX + "key-file"
+
+# Device linking
+LINK_CODE: Final = PREFIX + "link-code"
+LINK_CONFIRM: Final = PREFIX + "link-confirm"
+LINK_MESSAGE: Final = PREFIX + "link-message"
+
+# Invite and handshake
+INVITE_ID: Final = PREFIX + "invite-id"
+INVITE_MAILBOX: Final = PREFIX + "invite-mailbox"
+INVITE_KEY: Final = PREFIX + "invite-key"
+INVITE_DEPOSIT: Final = PREFIX + "invite-deposit"
+GREETING: Final = PREFIX + "greeting"
+ANSWER: Final = PREFIX + "answer"
+ANSWER_SEAL: Final = PREFIX + "answer-seal"
+FINISH: Final = PREFIX + "finish"
+FINISH_SEAL: Final = PREFIX + "finish-seal"
+FINISH_MAC: Final = PREFIX + "finish-mac"
+CONFIRM_MAC: Final = PREFIX + "confirm-mac"
+TRANSCRIPT: Final = PREFIX + "transcript"
+RELATIONSHIP: Final = PREFIX + "relationship"
+RELATIONSHIP_ID: Final = PREFIX + "relationship-id"
+
+# Parcels and mailboxes
+PARCEL_SEAL: Final = PREFIX + "parcel-seal"
+PARCEL_KEY: Final = PREFIX + "parcel-key"
+PARCEL: Final = PREFIX + "parcel"
+SLOT_KEY: Final = PREFIX + "slot-key"
+SLOT: Final = PREFIX + "slot"
+DEPOSIT: Final = PREFIX + "deposit"
+
+# Servers
+SERVER_STATEMENT: Final = PREFIX + "server-statement"
+SERVER_SUCCESSION: Final = PREFIX + "server-succession"
+SERVER_FINGERPRINT: Final = PREFIX + "server-fingerprint"
+GATEWAY_KEY_ID: Final = PREFIX + "gateway-key-id"
+GATEWAY_REQUEST: Final = PREFIX + "gateway-request"
+GATEWAY_ANSWER: Final = PREFIX + "gateway-answer"

@@ -1,0 +1,1 @@
+"""The Kithbook server: keeps ciphertext for vaults and mailboxes, and forwards sealed requests."""
