@@ -1,4 +1,4 @@
-"""Epoch keys: sealed to each member, committed to in the chain, each linked to the one before (spec: vault.md, Epochs)."""
+"""Epoch keys: sealed to each member, committed to in the chain, linked backwards (spec: vault.md, Epochs)."""
 
 from __future__ import annotations
 

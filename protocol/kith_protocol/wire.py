@@ -1,0 +1,241 @@
+"""What a client and its home server say to each other over HTTP (spec: home-server.md). Every body is MessagePack."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import IntEnum
+from typing import ClassVar, Final
+
+import msgspec
+
+from kith_protocol.commit import MAX_CHANGES, RECORD_ID_BYTES
+from kith_protocol.encoding import Statement
+from kith_protocol.errors import DecodingError
+from kith_protocol.suite import HASH_BYTES, SIGN_KEY_BYTES, SIGNATURE_BYTES
+
+CONTENT_TYPE: Final = "application/x-msgpack"
+MAX_PUSH_BYTES: Final = 16 * 1024 * 1024
+MAX_FRAME_BYTES: Final = 4 * 1024 * 1024
+"""One frame of the feed: a commit with its keys and change list, or a batch of records."""
+MAILBOX_ID_BYTES: Final = 16
+SLOT_BYTES: Final = 16
+LINK_ID_BYTES: Final = 16
+TOKEN_BYTES: Final = 32
+MAX_RENDEZVOUS_BYTES: Final = 4096
+MAX_GREETING_BYTES: Final = 16 * 1024
+
+
+class Failure(Statement, frozen=True):
+    """Body of every answer that is not a success."""
+
+    code: str
+    message: str
+
+
+class Register(Statement, frozen=True):
+    """`POST /v1/vaults`: begins a vault. Repeating it changes nothing."""
+
+    token: str
+    """Registration token; empty where registration is open."""
+    genesis: bytes
+    keys: bytes
+
+
+class SessionRequest(Statement, frozen=True):
+    """`POST /v1/sessions`."""
+
+    SIZES: ClassVar[Mapping[str, int]] = {"signature": SIGNATURE_BYTES}
+
+    statement: bytes
+    signature: bytes
+
+
+class SessionGrant(Statement, frozen=True):
+    SIZES: ClassVar[Mapping[str, int]] = {"token": TOKEN_BYTES}
+
+    token: bytes
+    expires: int
+    """Milliseconds since 1970, by the server's clock."""
+
+
+class Push(Statement, frozen=True):
+    """`POST /v1/vaults/{vault}/commits`: one commit with its records, atomic, on the current head."""
+
+    commit: bytes
+    keys: bytes
+    changes: bytes
+    records: tuple[tuple[bytes, bytes], ...]
+    """`(record id, sealed record)` in the order of the change list; deleted ones have no entry."""
+
+    def check(self) -> None:
+        if len(self.records) > MAX_CHANGES:
+            raise DecodingError(f"A push has at most {MAX_CHANGES} records.")
+        if any(len(record) != RECORD_ID_BYTES for record, _ in self.records):
+            raise DecodingError("A record id has 16 bytes.")
+
+
+class Head(Statement, frozen=True):
+    """The last commit of a vault: answer to a push, and to a poll."""
+
+    SIZES: ClassVar[Mapping[str, int]] = {"hash": HASH_BYTES}
+
+    number: int
+    hash: bytes
+
+
+# The feed, `GET /v1/vaults/{vault}/changes?after=N`: frames, each preceded by its length in four bytes, big-endian:
+# first `FeedHead`, then for each commit after N one `FeedCommit` and the `FeedRecords` that it wrote and that still
+# stand, last `FeedEnd`. `after=-1` streams the whole vault, genesis first.
+
+
+class FeedHead(Statement, frozen=True, tag=1):
+    """First frame: the head as the server has it now, and how much is to come."""
+
+    SIZES: ClassVar[Mapping[str, int]] = {"hash": HASH_BYTES}
+
+    number: int
+    hash: bytes
+    records: int
+    """Records that will follow, for a progress bar; not to be relied upon."""
+
+
+class FeedCommit(Statement, frozen=True, tag=2):
+    commit: bytes
+    keys: bytes
+    changes: bytes
+    """The change list; empty where it is older than the horizon."""
+
+
+class FeedRecords(Statement, frozen=True, tag=3):
+    """Records of the commit before it in the feed."""
+
+    records: tuple[tuple[bytes, bytes], ...]
+
+    def check(self) -> None:
+        if any(len(record) != RECORD_ID_BYTES for record, _ in self.records):
+            raise DecodingError("A record id has 16 bytes.")
+
+
+class FeedEnd(Statement, frozen=True, tag=4):
+    """Last frame: the head when the feed ended. A feed without it broke off."""
+
+    number: int
+
+
+Frame = FeedHead | FeedCommit | FeedRecords | FeedEnd
+
+_encoder = msgspec.msgpack.Encoder()
+_frame_decoder: msgspec.msgpack.Decoder[Frame] = msgspec.msgpack.Decoder(Frame)
+
+
+def encode_frame(frame: Frame) -> bytes:
+    """`length (4 bytes) ‖ frame`."""
+    raw = _encoder.encode(frame)
+    return len(raw).to_bytes(4, "big") + raw
+
+
+def decode_frame(raw: bytes) -> Frame:
+    """One frame without its length. Raises `DecodingError`."""
+    try:
+        frame = _frame_decoder.decode(raw)
+    except (msgspec.MsgspecError, UnicodeError, RecursionError, ValueError):
+        raise DecodingError("The server sent something that is not a part of a feed.") from None
+    frame.check()
+    return frame
+
+
+# Mailboxes and greetings, the owner's side
+
+
+class MailboxKind(IntEnum):
+    PARCELS = 1
+    """One peer's; a newer parcel of a slot replaces the older one."""
+    ANSWERS = 2
+    """An invite's; takes up to four answers, each in a slot of its own."""
+
+
+class OpenMailbox(Statement, frozen=True):
+    """`PUT /v1/vaults/{vault}/mailboxes/{read id}`. Repeating it changes nothing."""
+
+    SIZES: ClassVar[Mapping[str, int]] = {"mailbox": MAILBOX_ID_BYTES, "deposit_key": SIGN_KEY_BYTES}
+
+    mailbox: bytes
+    """The write id, which the peer knows."""
+    deposit_key: bytes
+    kind: MailboxKind
+
+
+class PutGreeting(Statement, frozen=True):
+    """`PUT /v1/vaults/{vault}/greetings/{link id}`."""
+
+    sealed: bytes
+    expires: int
+
+    def check(self) -> None:
+        if len(self.sealed) > MAX_GREETING_BYTES:
+            raise DecodingError("A greeting is too long.")
+
+
+class StoredParcel(Statement, frozen=True):
+    """A parcel as its owner fetches it."""
+
+    SIZES: ClassVar[Mapping[str, int]] = {"mailbox": MAILBOX_ID_BYTES, "slot": SLOT_BYTES}
+
+    mailbox: bytes
+    """The read id."""
+    slot: bytes
+    sequence: int
+    parcel: bytes
+
+
+class ParcelPage(Statement, frozen=True):
+    """`GET /v1/vaults/{vault}/parcels?after=CURSOR`: what waits in all mailboxes of the vault, in order of arrival."""
+
+    parcels: tuple[StoredParcel, ...]
+    cursor: int
+    """Give it as `after` to go on; unchanged where nothing follows."""
+
+    def check(self) -> None:
+        for parcel in self.parcels:
+            parcel.check()
+
+
+class DeleteParcels(Statement, frozen=True):
+    """`POST /v1/vaults/{vault}/parcels/delete`: by SHA-256 of the parcel, once its content is in the vault."""
+
+    hashes: tuple[bytes, ...]
+
+
+# The relay
+
+
+class RelayState(IntEnum):
+    QUEUED = 1
+    """Kept and tried again; ask later, or hand it over again to have it tried at once."""
+    ANSWERED = 2
+    """`answer` holds the sealed answer of the destination."""
+    GIVEN_UP = 3
+    """The destination could not be reached for 14 days, or this server must not reach out to it."""
+
+
+class RelayRequest(Statement, frozen=True):
+    """`POST /v1/vaults/{vault}/relay`: forward a sealed request. Repeating it tries again and changes nothing else."""
+
+    host: str
+    request: bytes
+
+
+class RelayAnswer(Statement, frozen=True):
+    """Also the answer to `GET /v1/vaults/{vault}/relay/{SHA-256 of the request}`; `DELETE` there forgets it."""
+
+    state: RelayState
+    answer: bytes
+    reason: str
+    """In plain words, where it is not answered."""
+
+
+class Nameplate(Statement, frozen=True):
+    """Answer to `POST /v1/vaults/{vault}/rendezvous`: where two devices meet for ten minutes."""
+
+    nameplate: str
+    expires: int
