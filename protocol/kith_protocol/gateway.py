@@ -1,0 +1,230 @@
+"""The gateway: sealed requests from outside to a server, and its sealed answers (spec: gateway.md).
+
+Made by clients, carried by relays that can read neither, opened by the destination server. Carrying is left to the
+server's relay, deciding over an operation to `mailbox` and the server.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import IntEnum
+from typing import ClassVar, Final, TypeVar
+
+from kith_protocol import labels
+from kith_protocol.encoding import Statement, decode, encode
+from kith_protocol.errors import Alarm, DecodingError, Undecryptable
+from kith_protocol.mailbox import MAILBOX_BYTES, MAX_SEQUENCE, SLOT_BYTES
+from kith_protocol.padding import CLASSES, INNER_CLASSES, pad_to, smallest_class, unpad
+from kith_protocol.server_statement import MAX_TIME, ServerStatement
+from kith_protocol.suite import (
+    BOX_OVERHEAD,
+    HASH_BYTES,
+    KEY_BYTES,
+    SEAL_OVERHEAD,
+    SIGNATURE_BYTES,
+    SUITE,
+    SealKey,
+    decrypt,
+    digest,
+    encrypt,
+    labelled_hash,
+    seal,
+)
+
+KEY_ID_BYTES: Final = 8
+LINK_ID_BYTES: Final = 16
+REQUEST_OVERHEAD: Final = KEY_ID_BYTES + SEAL_OVERHEAD
+REQUEST_LIFETIME: Final = 14 * 24 * 3600 * 1000
+"""Milliseconds that a request lives by default: as long as a relay keeps trying."""
+UNREADABLE: Final = b"kith/1/unreadable".ljust(CLASSES[0], b"\x00")
+"""What a gateway answers to every request that it cannot read. Always the same bytes; anybody could have sent them."""
+
+_UNREADABLE_TEXT: Final = "A sealed request cannot be read."
+
+
+class Operation(IntEnum):
+    """What may be asked from outside. All are idempotent."""
+
+    GREETING = 1
+    PUT = 2
+
+
+class FetchGreeting(Statement, frozen=True):
+    """Arguments of `GREETING`."""
+
+    SIZES: ClassVar[Mapping[str, int]] = {"link_id": LINK_ID_BYTES}
+
+    link_id: bytes
+
+
+class Put(Statement, frozen=True):
+    """Arguments of `PUT`."""
+
+    SIZES: ClassVar[Mapping[str, int]] = {
+        "mailbox": MAILBOX_BYTES,
+        "slot": SLOT_BYTES,
+        "signature": SIGNATURE_BYTES,
+    }
+
+    mailbox: bytes
+    slot: bytes
+    sequence: int
+    parcel: bytes
+    signature: bytes
+
+    def check(self) -> None:
+        super().check()
+        if not 0 <= self.sequence <= MAX_SEQUENCE:
+            raise DecodingError("The sequence of a put is out of its bounds.")
+        if len(self.parcel) not in INNER_CLASSES:
+            raise DecodingError("A parcel has exactly one of the four sizes.")
+
+
+Arguments = FetchGreeting | Put
+
+_ARGUMENTS: Final[Mapping[Operation, type[FetchGreeting] | type[Put]]] = {
+    Operation.GREETING: FetchGreeting,
+    Operation.PUT: Put,
+}
+_ANSWER_CLASS: Final[Mapping[Operation, int]] = {Operation.GREETING: CLASSES[1], Operation.PUT: CLASSES[0]}
+"""The least size of an answer: the same whether there was a greeting or not."""
+
+
+class Request(Statement, frozen=True):
+    """What is sealed."""
+
+    SIZES: ClassVar[Mapping[str, int]] = {"response_key": KEY_BYTES}
+
+    suite: int
+    operation: Operation
+    arguments: bytes
+    response_key: bytes
+    """Fresh for each request; the answer comes encrypted under it."""
+    expires: int
+    """Milliseconds since 1970."""
+
+    def check(self) -> None:
+        super().check()
+        if self.suite != SUITE or not 0 <= self.expires <= MAX_TIME:
+            raise DecodingError("A request names an unknown suite, or expires out of bounds.")
+
+
+class GreetingStatus(IntEnum):
+    FOUND = 0
+    NOT_FOUND = 1
+    """Unknown, expired, revoked and used up look the same."""
+
+
+class GreetingResult(Statement, frozen=True):
+    status: GreetingStatus
+    greeting: bytes = b""
+
+
+class PutStatus(IntEnum):
+    STORED = 0
+    HAVE = 1
+    """This sequence was stored before: as good as stored."""
+    NO_MAILBOX = 2
+    """No such mailbox, or the signature does not fit it: both look the same from outside."""
+    LOWER_SEQUENCE = 3
+    FULL = 4
+    """No room now; later, perhaps."""
+    TAKEN = 5
+    """The slot of an answer is used."""
+
+
+class PutResult(Statement, frozen=True):
+    status: PutStatus
+
+    @property
+    def receipted(self) -> bool:
+        """Whether the parcel has arrived and need not be sent again."""
+        return self.status in (PutStatus.STORED, PutStatus.HAVE)
+
+
+def gateway_key_id(gateway_key: bytes) -> bytes:
+    """Names a public gateway key in front of what is sealed to it, 8 bytes."""
+    return labelled_hash(labels.GATEWAY_KEY_ID, gateway_key)[:KEY_ID_BYTES]
+
+
+def make_request(arguments: Arguments, response_key: bytes, expires: int) -> Request:
+    """The request for `arguments`; `response_key` is 32 fresh random bytes, `expires` in milliseconds."""
+    operation = Operation.GREETING if isinstance(arguments, FetchGreeting) else Operation.PUT
+    arguments.check()
+    request = Request(SUITE, operation, encode(arguments), response_key, expires)
+    request.check()
+    return request
+
+
+def seal_request(statement: ServerStatement, request: Request) -> bytes:
+    """`key id ‖ HPKE(pad(request))`, exactly of the smallest class that holds it.
+
+    Raises `LimitExceeded` where it fits none.
+    """
+    plaintext = encode(request)
+    size = smallest_class(len(plaintext), CLASSES, REQUEST_OVERHEAD)
+    key_id = gateway_key_id(statement.gateway_key)
+    padded = pad_to(plaintext, size - REQUEST_OVERHEAD)
+    context = (statement.fingerprint, key_id)
+    return key_id + seal(statement.gateway_key, labels.GATEWAY_REQUEST, *context, plaintext=padded)
+
+
+def open_request(keys: Mapping[bytes, SealKey], fingerprint: bytes, raw: bytes, now: int) -> Request:
+    """The request inside `raw`; `keys` maps key ids to the gateway keys still kept, `now` in milliseconds.
+
+    Whatever is wrong (size, key, contents, arguments, expiry) raises `Undecryptable`: answer `UNREADABLE`.
+    """
+    key = keys.get(raw[:KEY_ID_BYTES])
+    if key is None or len(raw) not in CLASSES:
+        raise Undecryptable(_UNREADABLE_TEXT)
+    context = (fingerprint, raw[:KEY_ID_BYTES])
+    padded = key.open(labels.GATEWAY_REQUEST, *context, sealed=raw[KEY_ID_BYTES:])
+    try:
+        request = decode(unpad(padded), Request)
+        arguments_of(request)
+    except (DecodingError, Alarm):
+        raise Undecryptable(_UNREADABLE_TEXT) from None
+    if request.expires < now:
+        raise Undecryptable(_UNREADABLE_TEXT)
+    return request
+
+
+def arguments_of(request: Request) -> Arguments:
+    """The decoded arguments of a request. Raises `DecodingError`; never for one that `open_request` gave."""
+    return decode(request.arguments, _ARGUMENTS[request.operation])
+
+
+def request_hash(raw: bytes) -> bytes:
+    """Names a sealed request: in the relay's queue, and in the answer's associated data. 32 bytes."""
+    return digest(raw)
+
+
+def seal_answer(request: Request, request_hash: bytes, result: GreetingResult | PutResult, *, nonce: bytes) -> bytes:
+    """The answer to `request`, exactly of one class; `nonce` is 24 fresh random bytes."""
+    plaintext = encode(result)
+    least = _ANSWER_CLASS[request.operation]
+    size = max(least, smallest_class(len(plaintext), CLASSES, BOX_OVERHEAD))
+    padded = pad_to(plaintext, size - BOX_OVERHEAD)
+    return encrypt(request.response_key, labels.GATEWAY_ANSWER, request_hash, padded, nonce=nonce)
+
+
+def open_greeting_answer(response_key: bytes, request_hash: bytes, raw: bytes) -> GreetingResult:
+    """The sealed answer to a `GREETING`. Raises `Undecryptable`, also for `UNREADABLE`."""
+    return _open_answer(response_key, request_hash, raw, GreetingResult)
+
+
+def open_put_answer(response_key: bytes, request_hash: bytes, raw: bytes) -> PutResult:
+    """The sealed receipt of a `PUT`. Raises `Undecryptable`, also for `UNREADABLE`."""
+    return _open_answer(response_key, request_hash, raw, PutResult)
+
+
+_Result = TypeVar("_Result", GreetingResult, PutResult)
+
+
+def _open_answer(key: bytes, request: bytes, raw: bytes, kind: type[_Result]) -> _Result:
+    if len(raw) not in CLASSES or len(request) != HASH_BYTES:
+        raise Undecryptable("An answer has the wrong size.")
+    try:
+        return decode(unpad(decrypt(key, labels.GATEWAY_ANSWER, request, raw)), kind)
+    except DecodingError:
+        raise Undecryptable("An answer holds something else than a result.") from None
