@@ -1,0 +1,132 @@
+"""The two layers of a contact: what I know about it, over what its peer shares with me.
+
+Reads who belongs to whom once, so that a list of many contacts takes one pass. Taking in what peers send is left to
+`relations`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Final
+
+from kith_client.book.names import buried, full_name, name_of
+from kith_client.book.properties import units_of
+from kith_client.contacts.model import REGISTERS, Property, Unit
+from kith_client.contacts.views import display_name
+from kith_client.stamp import Contents, of_kind
+from kith_protocol.content import Content
+
+MINE: Final = "me"
+"""`from` of what I entered myself."""
+_MEMBER: Final = "member/"
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """One property of a contact as a person sees it."""
+
+    id: str
+    property: Property
+    origin: str
+    """`MINE`, or the id of the peer who shares it."""
+
+
+def peer_id(contents: Contents, record: bytes) -> str:
+    """How people see a peer's id: the person id in hex, or the record's own where no person is known yet."""
+    content = contents.get(record)
+    person = content.value("person") if content else None
+    return (person if isinstance(person, bytes) and person else record).hex()
+
+
+class Layers:
+    """What stands around the contacts of a vault: their peers, what those share, their circles."""
+
+    def __init__(self, contents: Contents) -> None:
+        self.contents = contents
+
+    @cached_property
+    def peers(self) -> dict[bytes, bytes]:
+        """Contact id → id of the `peer` record that names it; of two, the one with the smaller id."""
+        found: dict[bytes, bytes] = {}
+        for record, content in sorted(of_kind(self.contents, "peer").items(), reverse=True):
+            contact = content.value("contact")
+            if isinstance(contact, bytes):
+                found[contact] = record
+        return found
+
+    @cached_property
+    def circles(self) -> dict[bytes, tuple[str, ...]]:
+        """Contact id → names of its circles, sorted."""
+        found: dict[bytes, set[str]] = {}
+        for content in of_kind(self.contents, "circle").values():
+            name = content.value("name")
+            for key in content.units:
+                if isinstance(name, str) and key.startswith(_MEMBER):
+                    found.setdefault(bytes.fromhex(key.removeprefix(_MEMBER)), set()).add(name)
+        return {contact: tuple(sorted(names)) for contact, names in found.items()}
+
+    @cached_property
+    def _buried(self) -> dict[bytes, Content]:
+        trash = of_kind(self.contents, "trash").values()
+        return {original: content for content in trash if isinstance(original := content.value("original"), bytes)}
+
+    def theirs(self, contact: bytes) -> list[tuple[Property, str]]:
+        """What the contact's peer shares about itself, with the peer's id."""
+        if contact not in self.peers:
+            return []
+        from kith_client.relations.peers import their_properties
+
+        return their_properties(self.contents, contact)
+
+    def shown(self, contact: bytes) -> list[Shown]:
+        """The contact's properties, mine first; mine hide what the peer shares of a register or with the same value."""
+        content = self.contents[contact]
+        mine = [Shown(key, prop, MINE) for key, unit in units_of(content).items() for prop in unit]
+        hiding = {_identity(item.property) for item in mine}
+        theirs = [(prop, peer) for prop, peer in self.theirs(contact) if _identity(prop) not in hiding]
+        return mine + [Shown(f"theirs-{place}", prop, peer) for place, (prop, peer) in enumerate(theirs)]
+
+    def units(self, contact: bytes) -> list[Unit]:
+        """As `shown`, as units."""
+        mine = list(units_of(self.contents[contact]).values())
+        if contact not in self.peers:
+            return mine
+        return mine + [(item.property,) for item in self.shown(contact) if item.origin != MINE]
+
+    def name(self, contact: object) -> str:
+        """How a contact is called, also after its deletion; never empty."""
+        if not isinstance(contact, bytes):
+            return "(no contact)"
+        content = self.contents.get(contact)
+        if content is not None and content.kind == "contact":
+            return self.names(contact)[0]
+        trash = self._buried.get(contact)
+        return "(deleted)" if trash is None else f"{name_of(buried(trash))} (deleted)"
+
+    def names(self, contact: bytes) -> tuple[str, ...]:
+        """What a contact is called: first how it is shown, then as the peer calls itself."""
+        content = self.contents[contact]
+        if contact not in self.peers:
+            return (name_of(content),)
+        own = full_name(content)
+        theirs = [prop for prop, _ in self.theirs(contact) if prop.key == "FN"]
+        given = self.contents[self.peers[contact]].value("name")
+        candidates = [
+            *([display_name([own])] if own else ()),
+            *([display_name([(prop,)]) for prop in theirs]),
+            *([given] if isinstance(given, str) and given else ()),
+        ]
+        return tuple(dict.fromkeys(candidates)) or (name_of(content),)
+
+    def peer_names(self, peer: bytes) -> tuple[str, ...]:
+        """What a peer is called: as the contact, then as the peer calls itself."""
+        content = self.contents[peer]
+        contact, given = content.value("contact"), content.value("name")
+        known = isinstance(contact, bytes) and contact in self.contents
+        names = [*([self.name(contact)] if known else ()), *([given] if isinstance(given, str) and given else ())]
+        return tuple(dict.fromkeys(names)) or ("(no name)",)
+
+
+def _identity(prop: Property) -> tuple[str, ...]:
+    return (prop.key,) if prop.key in REGISTERS else (prop.key, prop.value)

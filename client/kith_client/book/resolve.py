@@ -1,0 +1,90 @@
+"""What a person means by CONTACT, PEER, CIRCLE or the id of something: an id, the start of one, or words of a name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Final
+
+from kith_client.book.layers import Layers, peer_id
+from kith_client.book.names import is_id, short_ids
+from kith_client.book.problems import Ambiguous, Choice, NotFound
+from kith_client.contacts.views import search_key
+from kith_client.stamp import Contents, of_kind
+
+MAX_CHOICES: Final = 20
+"""Things that an error lists; more do not help anybody."""
+
+_SURE_DIGITS: Final = 8
+"""From so many hex digits on, a text is an id and no word."""
+
+
+def resolve_contact(contents: Contents, text: str) -> bytes:
+    """The id of the contact that is meant. Raises `NotFound` or `Ambiguous`."""
+    layers = Layers(contents)
+    names = {record.hex(): layers.names(record) for record in of_kind(contents, "contact")}
+    return bytes.fromhex(_one(names, text, "contact", "'kith list' shows them all."))
+
+
+def resolve_peer(contents: Contents, text: str) -> bytes:
+    """The id of the `peer` record that is meant; people know a peer by the person id.
+
+    Raises `NotFound` or `Ambiguous`.
+    """
+    layers = Layers(contents)
+    ids = {peer_id(contents, record): record for record in sorted(of_kind(contents, "peer"), reverse=True)}
+    names = {shown: layers.peer_names(record) for shown, record in ids.items()}
+    return ids[_one(names, text, "peer", "'kith peers' shows them all.")]
+
+
+def resolve_record(contents: Contents, kind: str, text: str, called: str, where: str) -> bytes:
+    """The record of one kind by its id or the start of it. Raises `NotFound` or `Ambiguous`."""
+    ids = {record.hex(): () for record in of_kind(contents, kind)}
+    return bytes.fromhex(resolve_id(ids, text, called, where, lambda _: ""))
+
+
+def resolve_id(ids: Mapping[str, object], text: str, called: str, where: str, name: Callable[[str], str]) -> str:
+    """The one of these hex ids that `text` is or begins. Raises `NotFound` or `Ambiguous`."""
+    wanted = text.strip().lower()
+    found = [given for given in ids if is_id(wanted) and given.startswith(wanted)]
+    if len(found) == 1:
+        return found[0]
+    if found:
+        raise _several(called, {given: name(given) for given in found}, ids)
+    raise NotFound(f"There is no {called} with this id; {where}", shown=f"There is no {called} '{text}'. {where}")
+
+
+def _one(names: Mapping[str, tuple[str, ...]], text: str, called: str, where: str) -> str:
+    wanted = text.strip().lower()
+    by_id = [given for given in names if is_id(wanted) and given.startswith(wanted)]
+    by_name = [] if by_id and len(wanted) >= _SURE_DIGITS else _by_words(names, search_key(text).split())
+    found = list(dict.fromkeys([*by_id, *by_name]))
+    if len(found) == 1:
+        return found[0]
+    if found:
+        raise _several(called, {given: names[given][0] for given in found}, names)
+    raise NotFound(f"No {called} matches. {where}", shown=f"No {called} matches '{text.strip()}'. {where}")
+
+
+def _by_words(names: Mapping[str, tuple[str, ...]], words: list[str]) -> list[str]:
+    """Those called exactly so; else those whose names have all the words; else those whose names' words begin so."""
+    if not words:
+        return []
+    keys = {given: [search_key(name).split() for name in called] for given, called in names.items()}
+    rules: tuple[Callable[[list[str]], bool], ...] = (
+        lambda name: name == words,
+        lambda name: all(word in name for word in words),
+        lambda name: all(any(part.startswith(word) for part in name) for word in words),
+    )
+    for fits in rules:
+        found = [given for given, called in keys.items() if any(fits(name) for name in called)]
+        if found:
+            return found
+    return []
+
+
+def _several(called: str, found: Mapping[str, str], among: Mapping[str, object]) -> Ambiguous:
+    short = short_ids(among)
+    choices = tuple(Choice(short[given], name) for given, name in sorted(found.items(), key=lambda item: item[1]))
+    more = f" The first {MAX_CHOICES}:" if len(choices) > MAX_CHOICES else ""
+    message = f"{len(choices)} {called}s match; give more words, or an id.{more}"
+    return Ambiguous(message, choices=choices[:MAX_CHOICES])
