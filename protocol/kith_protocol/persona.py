@@ -6,6 +6,7 @@ What a peer does when a statement changes is decided in `handshake`; where keys 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import ClassVar, Final
 
 from kith_protocol import labels
@@ -74,13 +75,17 @@ class SignedPersona(Statement, frozen=True):
     signature: bytes
 
 
-class Pinned(Statement, frozen=True):
-    """What one remembers of a person: the root by its hash, and the highest persona number seen."""
+@dataclass(frozen=True, slots=True)
+class OwnPersona:
+    """One's own persona: the signed statement, and the private signing key that it names."""
 
-    SIZES: ClassVar[Mapping[str, int]] = {"person": PERSON_ID_BYTES}
+    raw: bytes
+    sign: HybridSignKey
 
-    person: bytes
-    number: int
+    @property
+    def person(self) -> bytes:
+        """One's own person id, 32 bytes."""
+        return decode(decode(self.raw, SignedPersona).body, PersonaStatement).person
 
 
 def person_id(root: bytes) -> bytes:
@@ -112,16 +117,17 @@ def verify_persona(raw: bytes) -> PersonaStatement:
     return statement
 
 
-def check_pinned(statement: PersonaStatement, pinned: Pinned | None) -> None:
-    """Compares a verified statement with what is remembered; `None` remembers nothing.
+def check_expected(
+    statement: PersonaStatement, *, expect: bytes | None = None, known: Mapping[bytes, int] | None = None
+) -> None:
+    """Compares a verified statement with what one remembers.
 
-    Raises the alarm `person-changed` for another root, and `Refused` (`persona-outdated`) for a lower number.
+    `expect` is the person id that it must be, if there is one; `known` maps person ids to the highest number seen.
+    Raises the alarm `person-changed` for another person, and `Refused` (`persona-outdated`) for a lower number.
     """
-    if pinned is None:
-        return
-    if statement.person != pinned.person:
+    if expect is not None and statement.person != expect:
         raise Alarm(AlarmCode.PERSON_CHANGED, "This is another person than the one known, or somebody in between.")
-    if statement.number < pinned.number:
+    if known is not None and statement.number < known.get(statement.person, FIRST_NUMBER):
         raise Refused("persona-outdated", "These keys were replaced by newer ones of the same person.")
 
 
