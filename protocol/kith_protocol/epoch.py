@@ -56,9 +56,12 @@ class SealedKeys(Statement, frozen=True):
 NO_KEYS: Final = SealedKeys()
 
 
-def epoch_commitment(vault: bytes, epoch: int, key: bytes) -> bytes:
-    """What a commit's body says of a new epoch's key: binds it without giving it away. 32 bytes."""
-    return derive(key, labels.EPOCH_COMMITMENT, vault, _number(epoch))
+def epoch_commitment(epoch: int, key: bytes) -> bytes:
+    """What a commit's body says of a new epoch's key: binds it without giving it away. 32 bytes.
+
+    The vault's id is no part of it: the first epoch begins before there is one.
+    """
+    return derive(key, labels.EPOCH_COMMITMENT, _number(epoch))
 
 
 def seal_epoch_key(
@@ -96,7 +99,7 @@ def open_epoch_key(keys: SealedKeys, vault: bytes, epoch: int, member: MemberKey
         key = member.seal.open(labels.EPOCH_KEY, vault, _number(epoch), member.id, sealed=mine.sealed)
     except Undecryptable:
         raise Alarm(AlarmCode.WRONG_EPOCH, f"The sealed key of epoch {epoch} does not open.") from None
-    return _checked(key, vault, epoch, commitment)
+    return _checked(key, epoch, commitment)
 
 
 def open_previous_key(keys: SealedKeys, vault: bytes, epoch: int, key: bytes, before: int, commitment: bytes) -> bytes:
@@ -105,7 +108,7 @@ def open_previous_key(keys: SealedKeys, vault: bytes, epoch: int, key: bytes, be
         previous = decrypt(key, labels.EPOCH_PREVIOUS, vault + _number(epoch), keys.previous)
     except Undecryptable:
         raise Alarm(AlarmCode.WRONG_EPOCH, f"The key of epoch {before} does not open from epoch {epoch}.") from None
-    return _checked(previous, vault, before, commitment)
+    return _checked(previous, before, commitment)
 
 
 def parse_keys(raw: bytes) -> SealedKeys:
@@ -122,8 +125,8 @@ def key_names(keys: SealedKeys) -> frozenset[bytes]:
     return frozenset(key.member for key in keys.keys)
 
 
-def _checked(key: bytes, vault: bytes, epoch: int, commitment: bytes) -> bytes:
-    if len(key) != KEY_BYTES or not equal(epoch_commitment(vault, epoch, key), commitment):
+def _checked(key: bytes, epoch: int, commitment: bytes) -> bytes:
+    if len(key) != KEY_BYTES or not equal(epoch_commitment(epoch, key), commitment):
         raise Alarm(AlarmCode.WRONG_EPOCH, f"The key of epoch {epoch} is not the one that the chain names.")
     return key
 

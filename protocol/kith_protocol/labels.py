@@ -15,6 +15,7 @@ EPOCH_PREVIOUS: Final = PREFIX + "epoch-previous"
 RECORD: Final = PREFIX + "record"
 RECORD_KEY: Final = PREFIX + "record-key"
 
+MIRROR: Final = PREFIX + "mirror"
 MIRROR_KEY: Final = PREFIX + "mirror-key"
 SESSION: Final = PREFIX + "session"
 

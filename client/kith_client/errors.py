@@ -1,0 +1,58 @@
+"""Errors of the client, each a sentence for the person."""
+
+from __future__ import annotations
+
+from kith_protocol.errors import Fault, KithError
+
+
+class ServerUnreachable(KithError):
+    """A server could not be reached. What was entered is kept and goes out later."""
+
+    code = "unreachable"
+    fault = Fault.SERVER
+
+
+class ServerRefused(KithError):
+    """The home server answered with an error of its own."""
+
+    fault = Fault.SERVER
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+class HeadMoved(KithError):
+    """Another device wrote first; pull, merge and commit again."""
+
+    code = "head-moved"
+
+
+class NoVault(KithError):
+    """There is no vault on this device yet."""
+
+    code = "no-vault"
+
+
+class VaultExists(KithError):
+    """There is a vault on this device already."""
+
+    code = "vault-exists"
+
+
+class Busy(KithError):
+    """Another `kith` is at work on the same vault."""
+
+    code = "busy"
+
+
+class WrongPassphrase(KithError):
+    """The passphrase does not open the key file."""
+
+    code = "wrong-passphrase"
+
+
+class ManyDeletions(KithError):
+    """A sync would delete a large part of the address book; the person is asked first."""
+
+    code = "many-deletions"

@@ -1,0 +1,321 @@
+"""The mirror: what one device keeps of a vault, sealed as it is on the server, in one SQLite file.
+
+Holds verified commits and records, edits that were not sent yet, what arrives before it is verified, the push whose
+outcome is unknown, and sealed requests that wait for a receipt. Decides nothing; opens no record. Each method is one
+transaction on one worker thread, on the disk (FULL sync) before it returns.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+import pysqlite3 as sqlite
+
+from kith_protocol.errors import KithError
+
+T = TypeVar("T")
+Connection = Any
+
+CHAIN: Final = "chain"
+"""State: the frozen chain, the high-water mark of what this device verified."""
+PENDING: Final = "pending"
+"""State: the push whose outcome is not known yet."""
+_SCHEMA_VERSION: Final = 1
+_SCHEMA: Final = """
+CREATE TABLE state (key TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
+CREATE TABLE commits (number INTEGER PRIMARY KEY, raw BLOB NOT NULL, keys BLOB NOT NULL);
+CREATE TABLE records (id BLOB PRIMARY KEY, hash BLOB NOT NULL, blob BLOB NOT NULL);
+CREATE TABLE drafts (id BLOB PRIMARY KEY, blob BLOB);
+CREATE TABLE staged_commits (number INTEGER PRIMARY KEY, raw BLOB NOT NULL, keys BLOB NOT NULL);
+CREATE TABLE staged_records (id BLOB PRIMARY KEY, hash BLOB NOT NULL, blob BLOB);
+CREATE TABLE requests (hash BLOB PRIMARY KEY, host TEXT NOT NULL, request BLOB NOT NULL, note BLOB NOT NULL);
+CREATE TABLE events (number INTEGER PRIMARY KEY AUTOINCREMENT, blob BLOB NOT NULL);
+"""
+_FIXED: Final = (3, 51, 3)
+_FIXED_BEFORE: Final = ((3, 50, 7), (3, 44, 6))
+_BATCH: Final = 500
+_COMMITS: Final = "SELECT raw, keys FROM {} ORDER BY number"
+
+
+class MirrorDamaged(KithError):
+    """The mirror's file cannot be read or written."""
+
+    code = "mirror-damaged"
+
+
+@dataclass(frozen=True, slots=True)
+class AcceptedPush:
+    """What an accepted push changes, all at once."""
+
+    chain: bytes
+    """The frozen chain after it."""
+    records: Mapping[bytes, tuple[bytes, bytes] | None]
+    """Record id → (hash, sealed record), or None where it is deleted."""
+    commits: Iterable[tuple[int, bytes, bytes]]
+    """(number, commit, sealed keys)."""
+    settled: Iterable[bytes]
+    """Ids whose unsent edit is no longer one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A sealed request that waits for the destination's receipt; `note` is sealed."""
+
+    hash: bytes
+    host: str
+    request: bytes
+    note: bytes
+
+
+class Mirror:
+    """One open mirror. Use `open`; close it with `close`."""
+
+    def __init__(self, connection: Connection, executor: ThreadPoolExecutor) -> None:
+        self._connection = connection
+        self._executor = executor
+
+    @classmethod
+    async def open(cls, path: Path) -> Mirror:
+        """Opens or creates the file. Raises `MirrorDamaged`."""
+        executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="mirror")
+        try:
+            connection = await asyncio.get_running_loop().run_in_executor(executor, _connect, path)
+        except BaseException:
+            executor.shutdown(wait=False)
+            raise
+        return cls(connection, executor)
+
+    async def close(self) -> None:
+        """Closes the file after what is under way."""
+        await self._run(lambda connection: connection.close())
+        self._executor.shutdown()
+
+    # Reading
+
+    async def state(self, key: str) -> bytes | None:
+        """A small value by name."""
+        row = await self._run(lambda c: c.execute("SELECT value FROM state WHERE key = ?", (key,)).fetchone())
+        return row[0] if row else None
+
+    async def commits(self, *, staged: bool = False, whole: bool = False) -> list[tuple[bytes, bytes]]:
+        """(commit, sealed keys) of all verified commits in order; with those `staged` after them, or instead."""
+        tables = ([] if whole else ["commits"]) + (["staged_commits"] if staged else [])
+
+        def work(c: Connection) -> list[tuple[bytes, bytes]]:
+            return [row for table in tables for row in c.execute(_COMMITS.format(table))]
+
+        return await self._run(work)
+
+    async def record_batches(self, work: Callable[[list[tuple[bytes, bytes, bytes]]], T]) -> list[T]:
+        """Calls `work` on the mirror's thread with batches of (id, hash, sealed record) of all verified records."""
+        return await self._run(lambda c: [work(rows) for rows in _batches(c, "SELECT id, hash, blob FROM records")])
+
+    async def records(self, ids: Iterable[bytes]) -> dict[bytes, bytes]:
+        """Verified sealed records by id."""
+        return await self._run(lambda c: _by_id(c, "records", ids))
+
+    async def drafts(self) -> dict[bytes, bytes | None]:
+        """Unsent edits: id → sealed record, or None for a deletion."""
+        return await self._run(lambda c: dict(c.execute("SELECT id, blob FROM drafts").fetchall()))
+
+    async def events(self, last: int) -> list[bytes]:
+        """The newest `last` entries of the device's own log, sealed, oldest first."""
+        query = "SELECT blob FROM (SELECT number, blob FROM events ORDER BY number DESC LIMIT ?) ORDER BY number"
+        return await self._run(lambda c: [row[0] for row in c.execute(query, (last,))])
+
+    async def requests(self) -> list[Request]:
+        """Sealed requests that wait for a receipt."""
+        query = "SELECT hash, host, request, note FROM requests"
+        return await self._run(lambda c: [Request(*row) for row in c.execute(query)])
+
+    # Writing
+
+    async def set_state(self, values: Mapping[str, bytes | None]) -> None:
+        """Keeps small values by name; None forgets one."""
+        await self._write(lambda c: _set_state(c, values))
+
+    async def save_drafts(self, drafts: Mapping[bytes, bytes | None], events: list[bytes]) -> None:
+        """Keeps unsent edits, and what the log says of them."""
+
+        def work(c: Connection) -> None:
+            c.executemany("REPLACE INTO drafts VALUES (?, ?)", drafts.items())
+            _add_events(c, events)
+
+        await self._write(work)
+
+    async def drop_drafts(self, records: Iterable[bytes]) -> None:
+        """Forgets unsent edits that came to nothing."""
+        await self._write(lambda c: _settle(c, {}, records))
+
+    async def save_pending(self, push: bytes, drafts: Mapping[bytes, bytes | None]) -> None:
+        """Keeps the exact bytes of a push before they are sent, with unsent edits that it brought up to date."""
+
+        def work(c: Connection) -> None:
+            _set_state(c, {PENDING: push})
+            c.executemany("REPLACE INTO drafts VALUES (?, ?)", drafts.items())
+
+        await self._write(work)
+
+    async def stage(
+        self, commits: list[tuple[int, bytes, bytes]], records: list[tuple[bytes, bytes, bytes | None]]
+    ) -> None:
+        """Keeps what a feed brought, until all of it is verified: commits, and (id, hash, sealed record or None)."""
+
+        def work(c: Connection) -> None:
+            c.executemany("REPLACE INTO staged_commits VALUES (?, ?, ?)", commits)
+            c.executemany("REPLACE INTO staged_records VALUES (?, ?, ?)", records)
+
+        await self._write(work)
+
+    async def clear_stage(self) -> None:
+        """Forgets what a feed brought."""
+        await self._write(_clear_stage)
+
+    async def staged_batches(self, work: Callable[[list[tuple[bytes, bytes, bytes | None]]], T]) -> list[T]:
+        """Calls `work` on the mirror's thread with batches of staged (id, hash, sealed record or None)."""
+        return await self._run(
+            lambda c: [work(rows) for rows in _batches(c, "SELECT id, hash, blob FROM staged_records")]
+        )
+
+    async def apply_stage(
+        self,
+        chain: bytes,
+        drafts: Mapping[bytes, bytes | None],
+        settled: Iterable[bytes],
+        events: list[bytes],
+        whole: bool,
+    ) -> None:
+        """Makes what was staged and verified visible. `whole` replaces everything that was there before."""
+
+        def work(c: Connection) -> None:
+            if whole:
+                c.execute("DELETE FROM records")
+                c.execute("DELETE FROM commits")
+            c.execute("REPLACE INTO records SELECT id, hash, blob FROM staged_records WHERE blob IS NOT NULL")
+            c.execute("DELETE FROM records WHERE id IN (SELECT id FROM staged_records WHERE blob IS NULL)")
+            c.execute("REPLACE INTO commits SELECT * FROM staged_commits")
+            _clear_stage(c)
+            _settle(c, drafts, settled)
+            _set_state(c, {CHAIN: chain})
+            _add_events(c, events)
+
+        await self._write(work)
+
+    async def apply_push(self, step: AcceptedPush) -> None:
+        """Makes a push visible that the server accepted; it is pending no longer."""
+
+        def work(c: Connection) -> None:
+            stand = [(id_, *record) for id_, record in step.records.items() if record is not None]
+            gone = [(id_,) for id_, record in step.records.items() if record is None]
+            c.executemany("REPLACE INTO records VALUES (?, ?, ?)", stand)
+            c.executemany("DELETE FROM records WHERE id = ?", gone)
+            c.executemany("REPLACE INTO commits VALUES (?, ?, ?)", step.commits)
+            _settle(c, {}, step.settled)
+            _set_state(c, {CHAIN: step.chain, PENDING: None})
+
+        await self._write(work)
+
+    async def add_events(self, events: list[bytes]) -> None:
+        """Adds sealed entries to the device's own log."""
+        await self._write(lambda c: _add_events(c, events))
+
+    async def add_request(self, request: Request) -> None:
+        """Keeps a sealed request until its receipt is here."""
+        row = (request.hash, request.host, request.request, request.note)
+        await self._write(lambda c: c.execute("REPLACE INTO requests VALUES (?, ?, ?, ?)", row))
+
+    async def drop_requests(self, hashes: Iterable[bytes]) -> None:
+        """Forgets sealed requests."""
+        rows = [(hash_,) for hash_ in hashes]
+        await self._write(lambda c: c.executemany("DELETE FROM requests WHERE hash = ?", rows))
+
+    async def _write(self, work: Callable[[Connection], object]) -> None:
+        def transaction(connection: Connection) -> None:
+            with _transaction(connection):
+                work(connection)
+
+        await self._run(transaction)
+
+    async def _run(self, work: Callable[[Connection], T]) -> T:
+        def guarded() -> T:
+            try:
+                return work(self._connection)
+            except sqlite.DatabaseError as error:
+                raise MirrorDamaged(f"The local copy of the address book cannot be used: {error}.") from error
+
+        return await asyncio.get_running_loop().run_in_executor(self._executor, guarded)
+
+
+def _connect(path: Path) -> Connection:
+    version = sqlite.sqlite_version_info
+    if version < _FIXED and not any(version[:2] == fixed[:2] and version >= fixed for fixed in _FIXED_BEFORE):
+        raise MirrorDamaged(
+            f"SQLite {sqlite.sqlite_version} can lose data (its WAL-reset bug); 3.51.3 or newer is needed."
+        )
+    try:
+        connection = sqlite.connect(path, isolation_level=None, check_same_thread=False)
+        path.chmod(0o600)
+        for pragma in ("journal_mode = WAL", "synchronous = FULL", "temp_store = MEMORY"):
+            connection.execute(f"PRAGMA {pragma}")
+        found = connection.execute("PRAGMA user_version").fetchone()[0]
+        if found == 0:
+            with _transaction(connection):
+                for statement in _SCHEMA.strip().split(";\n"):
+                    connection.execute(statement)
+                connection.execute(f"PRAGMA user_version = {_SCHEMA_VERSION}")
+        elif found != _SCHEMA_VERSION:
+            raise MirrorDamaged("The local copy was written by a newer kith; update this one.")
+    except sqlite.DatabaseError as error:
+        raise MirrorDamaged(f"The local copy of the address book cannot be used: {error}.") from error
+    return connection
+
+
+@contextmanager
+def _transaction(connection: Connection) -> Iterator[None]:
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+    except BaseException:
+        connection.execute("ROLLBACK")
+        raise
+    connection.execute("COMMIT")
+
+
+def _batches(connection: Connection, query: str) -> Iterator[list[Any]]:
+    cursor = connection.execute(query)
+    while rows := cursor.fetchmany(_BATCH):
+        yield rows
+
+
+def _by_id(connection: Connection, table: str, ids: Iterable[bytes]) -> dict[bytes, bytes]:
+    query = f"SELECT id, blob FROM {table} WHERE id = ?"  # noqa: S608 - the table's name is a constant of ours
+    rows = (connection.execute(query, (record,)).fetchone() for record in ids)
+    return {row[0]: row[1] for row in rows if row}
+
+
+def _set_state(connection: Connection, values: Mapping[str, bytes | None]) -> None:
+    for key, value in values.items():
+        if value is None:
+            connection.execute("DELETE FROM state WHERE key = ?", (key,))
+        else:
+            connection.execute("REPLACE INTO state VALUES (?, ?)", (key, value))
+
+
+def _settle(connection: Connection, drafts: Mapping[bytes, bytes | None], settled: Iterable[bytes]) -> None:
+    connection.executemany("DELETE FROM drafts WHERE id = ?", [(record,) for record in settled])
+    connection.executemany("REPLACE INTO drafts VALUES (?, ?)", drafts.items())
+
+
+def _clear_stage(connection: Connection) -> None:
+    connection.execute("DELETE FROM staged_commits")
+    connection.execute("DELETE FROM staged_records")
+
+
+def _add_events(connection: Connection, events: Iterable[bytes]) -> None:
+    connection.executemany("INSERT INTO events (blob) VALUES (?)", [(event,) for event in events])

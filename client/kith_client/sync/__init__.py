@@ -1,0 +1,1 @@
+"""Bringing a device in step with its home server and with peers."""

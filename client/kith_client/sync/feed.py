@@ -1,0 +1,188 @@
+"""Verifying a feed, frame by frame, before anything of it becomes visible (spec: home-server.md, Feed).
+
+Pure: frames in, what to stage out, or an alarm. The caller stages what `take` returns and asks `finish` at the end.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import NoReturn
+
+from kith_protocol import wire
+from kith_protocol.chain import Chain, begin, extend
+from kith_protocol.commit import DELETED, ChangeList, Commit, parse_commit
+from kith_protocol.encoding import decode
+from kith_protocol.epoch import SealedKeys, parse_keys
+from kith_protocol.errors import Alarm, AlarmCode, BadKey, BadSignature, DecodingError, Refused
+from kith_protocol.recordheader import read_header
+from kith_protocol.suite import SUITE, digest
+
+_ALARM_OF_RULE = {
+    "fork": AlarmCode.FORK,
+    "wrong-epoch": AlarmCode.WRONG_EPOCH,
+    "unknown-member": AlarmCode.UNKNOWN_MEMBER,
+    "membership": AlarmCode.UNKNOWN_MEMBER,
+    "genesis": AlarmCode.FORK,
+}
+
+
+@dataclass(slots=True)
+class Staged:
+    """What one frame adds: commits (number, bytes, sealed keys), records (id, hash, sealed record or None: deleted)."""
+
+    commits: list[tuple[int, bytes, bytes]] = field(default_factory=list)
+    records: list[tuple[bytes, bytes, bytes | None]] = field(default_factory=list)
+
+
+class FeedVerifier:
+    """Follows one pull, which may take several feeds where the head moves meanwhile.
+
+    `known` is the chain that this device verified last: the high-water mark. `whole` asks for the vault from its
+    genesis; the new chain must then lead through `known`.
+    """
+
+    def __init__(self, vault: bytes, known: Chain | None, *, whole: bool) -> None:
+        self.vault = vault
+        self.known = known
+        self.whole = whole or known is None
+        self.chain: Chain | None = None if self.whole else known
+        self.total = 0
+        """Records that the server announced, for a progress bar."""
+        self._head = (-1, b"")
+        self._listed: dict[bytes, tuple[int, bytes]] = {}
+        self._delivered: dict[bytes, tuple[int, bytes]] = {}
+        self._current: tuple[int, int, dict[bytes, bytes] | None] | None = None
+
+    @property
+    def cursor(self) -> int:
+        """The number to ask the next feed for."""
+        return self.chain.number if self.chain is not None else -1
+
+    def take(self, frame: wire.Frame) -> Staged:
+        """Verifies one frame. Raises an `Alarm`."""
+        try:
+            match frame:
+                case wire.FeedHead():
+                    return self._take_head(frame)
+                case wire.FeedCommit():
+                    return self._take_commit(frame)
+                case wire.FeedRecords():
+                    return self._take_records(frame)
+                case wire.FeedEnd():
+                    return Staged()
+        except (DecodingError, BadKey) as error:
+            raise Alarm(AlarmCode.RECORD_SWAPPED, f"The server sent something damaged: {error}") from None
+
+    @property
+    def complete(self) -> bool:
+        """Whether the last commit received is the head that the server named; otherwise another feed is needed."""
+        return self.chain is not None and self.chain.number == self._head[0]
+
+    def finish(self) -> Chain:
+        """The verified chain. Raises an `Alarm` where a record is missing or the head is not the one announced."""
+        if self.chain is None or self.chain.number < self._head[0]:
+            raise Alarm(AlarmCode.RECORD_MISSING, "The server left out commits that it announced.")
+        if self.chain.number == self._head[0] and self.chain.head != self._head[1]:
+            raise Alarm(AlarmCode.FORK, "The server announced another head than its commits lead to.")
+        if self.known is not None and self.chain.number < self.known.number:
+            _rolled_back(self.known.number, self.chain.number)
+        for record, (number, hash_) in self._listed.items():
+            if hash_ != DELETED and self._delivered.get(record) != (number, hash_):
+                raise Alarm(AlarmCode.RECORD_MISSING, f"The server left out a record that commit {number} wrote.")
+        return self.chain
+
+    def _take_head(self, frame: wire.FeedHead) -> Staged:
+        if self.known is not None:
+            if frame.number < self.known.number:
+                _rolled_back(self.known.number, frame.number)
+            if frame.number == self.known.number and frame.hash != self.known.head:
+                raise Alarm(AlarmCode.FORK, f"The server has another commit {frame.number} than this device verified.")
+        if self.chain is not None and frame.number < self.chain.number:
+            _rolled_back(self.chain.number, frame.number)
+        self._head = (frame.number, frame.hash)
+        self.total = max(self.total, frame.records)
+        return Staged()
+
+    def _take_commit(self, frame: wire.FeedCommit) -> Staged:
+        commit = parse_commit(frame.commit)
+        keys = parse_keys(frame.keys)
+        if commit.body.number <= self.cursor:
+            raise Alarm(
+                AlarmCode.REPLAYED_PAGE,
+                f"The server sent commit {commit.body.number} again, although this device already has {self.cursor}.",
+            )
+        self.chain = self._extended(commit, keys)
+        self._check_high_water(commit)
+        changes = self._read_changes(commit, frame.changes)
+        self._current = (commit.body.number, commit.body.epoch, changes)
+        staged = Staged([(commit.body.number, frame.commit, frame.keys)])
+        for record, hash_ in (changes or {}).items():
+            self._listed[record] = (commit.body.number, hash_)
+            if hash_ == DELETED:
+                staged.records.append((record, DELETED, None))
+        return staged
+
+    def _extended(self, commit: Commit, keys: SealedKeys) -> Chain:
+        try:
+            if self.chain is not None:
+                return extend(self.chain, commit, keys)
+            if commit.vault != self.vault:
+                _alarm(AlarmCode.FORK, "The server has another first commit than this vault began with.")
+            return begin(commit, keys)
+        except Refused as error:
+            _alarm(_ALARM_OF_RULE[error.code], str(error))
+        except BadSignature:
+            _alarm(AlarmCode.UNKNOWN_MEMBER, "The first commit is not signed by the device that it names.")
+
+    def _check_high_water(self, commit: Commit) -> None:
+        known = self.known
+        if known is not None and commit.body.number == known.number and commit.hash != known.head:
+            raise Alarm(AlarmCode.FORK, f"The server has another commit {known.number} than this device verified.")
+
+    def _read_changes(self, commit: Commit, raw: bytes) -> dict[bytes, bytes] | None:
+        if not raw and self.whole:
+            return None  # older than the horizon: only the tree speaks for these records
+        if digest(raw) != commit.body.changes:
+            raise Alarm(
+                AlarmCode.RECORD_SWAPPED, f"The list of changes beside commit {commit.body.number} is not its own."
+            )
+        return dict(decode(raw, ChangeList).changes)
+
+    def _take_records(self, frame: wire.FeedRecords) -> Staged:
+        if self._current is None:
+            raise Alarm(AlarmCode.RECORD_SWAPPED, "The server sent records before any commit.")
+        number, epoch, changes = self._current
+        staged = Staged()
+        for record, blob in frame.records:
+            hash_ = digest(blob)
+            if changes is not None and changes.get(record) != hash_:
+                _alarm(AlarmCode.RECORD_SWAPPED, f"The server sent a record that commit {number} did not write.")
+            suite, written = read_header(blob)
+            if suite != SUITE:
+                _alarm(AlarmCode.DOWNGRADE, f"A record names suite {suite}; this program knows suite 1.")
+            if written != epoch:
+                _alarm(AlarmCode.WRONG_EPOCH, f"A record of commit {number} was sealed for epoch {written}.")
+            self._delivered[record] = (number, hash_)
+            staged.records.append((record, hash_, blob))
+        return staged
+
+
+def _rolled_back(known: int, shown: int) -> NoReturn:
+    raise Alarm(
+        AlarmCode.ROLLBACK,
+        f"The server shows commit {shown} as the newest, although this device already has {known}. "
+        "Either its data was put back to an earlier day, or it hides something. Nothing here was changed.",
+    )
+
+
+def _alarm(code: AlarmCode, message: str) -> NoReturn:
+    raise Alarm(code, message)
+
+
+def check_tree(root: bytes, chain: Chain) -> None:
+    """Raises an `Alarm` unless the records add up to what the last verified commit names."""
+    if root != chain.tree:
+        raise Alarm(
+            AlarmCode.RECORD_MISSING,
+            f"The records that the server sent do not add up to what commit {chain.number} says. Nothing was changed.",
+        )

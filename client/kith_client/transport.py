@@ -1,0 +1,289 @@
+"""The home server over HTTP, as `wire.py` describes it: bytes out, bytes in, one typed error for each failure.
+
+Verifies nothing that the server says about a vault; that is the caller's. Every wait has a deadline.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import ssl
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
+from typing import Final, TypeVar
+from urllib.parse import urlsplit
+
+import aiohttp
+
+from kith_client.errors import HeadMoved, ServerRefused, ServerUnreachable
+from kith_protocol import wire
+from kith_protocol.encoding import Statement, decode, encode
+from kith_protocol.errors import DecodingError, Refused
+from kith_protocol.host import host_of_url
+from kith_protocol.server_statement import MAX_STATEMENT_BYTES
+
+T = TypeVar("T", bound=Statement)
+
+REQUEST_DEADLINE: Final = 60.0
+"""Seconds for one request with its answer."""
+IDLE_DEADLINE: Final = 30.0
+"""Seconds without a byte after which a feed counts as broken off."""
+MAX_ANSWER_BYTES: Final = 2 * 1024 * 1024
+_CONNECT_DEADLINE: Final = 10.0
+_CHUNK: Final = 64 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A whole HTTP answer."""
+
+    status: int
+    body: bytes
+    server_time: int
+    """Milliseconds since 1970 by the server's `Date`; our own clock where there is none."""
+
+
+SignIn = Callable[[], Awaitable[str]]
+"""Gives a fresh bearer token."""
+
+
+def check_server_url(url: str) -> str:
+    """The URL without a trailing slash. Raises `Refused`: HTTPS only, but for a server on this machine."""
+    host = host_of_url(url)
+    scheme = urlsplit(url).scheme.lower()
+    if scheme == "http" and not _is_loopback(host):
+        raise Refused("bad-url", "A server is reached with https://; http:// is allowed on this machine only.")
+    return f"{scheme}://{host}"
+
+
+class HomeServer:
+    """One person's home server. Open with `connect`."""
+
+    def __init__(self, url: str, http: aiohttp.ClientSession) -> None:
+        self.url = check_server_url(url)
+        self.host = host_of_url(self.url)
+        self.server_time = int(time.time() * 1000)
+        self.sign_in: SignIn | None = None
+        self._token = ""
+        self._http = http
+
+    @classmethod
+    @asynccontextmanager
+    async def connect(cls, url: str, tls: ssl.SSLContext | None = None) -> AsyncIterator[HomeServer]:
+        """A connection pool to the server at `url`; nothing is sent yet."""
+        connector = aiohttp.TCPConnector(limit=8, ssl=tls if tls is not None else True)
+        timeout = aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT_DEADLINE, sock_read=IDLE_DEADLINE)
+        cookies = aiohttp.DummyCookieJar()
+        async with aiohttp.ClientSession(connector=connector, timeout=timeout, cookie_jar=cookies) as http:
+            yield cls(url, http)
+
+    # Statements and accounts
+
+    async def statement(self) -> bytes:
+        """What the server says of itself, signed; to be verified against a fingerprint."""
+        answer = await self._expect("GET", "/.well-known/kith", signed=False)
+        if len(answer.body) > MAX_STATEMENT_BYTES:
+            raise DecodingError("The server's statement is too long.")
+        return answer.body
+
+    async def register(self, registration: wire.Register) -> None:
+        """Begins a vault at the server."""
+        await self._expect("POST", "/v1/vaults", encode(registration), signed=False)
+
+    async def open_session(self, request: wire.SessionRequest) -> wire.SessionGrant:
+        """A token for one member."""
+        answer = await self._expect("POST", "/v1/sessions", encode(request), signed=False)
+        return decode(answer.body, wire.SessionGrant)
+
+    # The vault
+
+    async def push(self, vault: bytes, push: bytes) -> wire.Head:
+        """Sends an encoded `Push`. Raises `HeadMoved` where another device wrote first."""
+        try:
+            answer = await self._expect("POST", f"/v1/vaults/{vault.hex()}/commits", push)
+        except ServerRefused as error:
+            if error.code == "head-moved":
+                raise HeadMoved("Another device wrote first.") from None
+            raise
+        return decode(answer.body, wire.Head)
+
+    async def feed(self, vault: bytes, after: int) -> AsyncIterator[wire.Frame]:
+        """The frames of the feed after commit `after`, as they arrive. Raises `ServerUnreachable` if it breaks off."""
+        path = f"/v1/vaults/{vault.hex()}/changes?after={after}"
+        for attempt in (1, 2):
+            async with self._request("GET", path, None, await self._authorization()) as response:
+                self._note_time(response)
+                if response.status == 200:
+                    async for frame in _frames(response):
+                        yield frame
+                    return
+                refusal = self._refusal(response.status, await _limited(response))
+            if refusal.code != "session" or attempt == 2:
+                raise refusal
+            self._token = ""  # the session ended; open another, once
+
+    # Mailboxes, greetings, relay, rendezvous
+
+    async def open_mailbox(self, vault: bytes, read_id: bytes, mailbox: wire.OpenMailbox) -> None:
+        await self._expect("PUT", f"/v1/vaults/{vault.hex()}/mailboxes/{read_id.hex()}", encode(mailbox))
+
+    async def delete_mailbox(self, vault: bytes, read_id: bytes) -> None:
+        await self._expect("DELETE", f"/v1/vaults/{vault.hex()}/mailboxes/{read_id.hex()}", missing_ok=True)
+
+    async def put_greeting(self, vault: bytes, link_id: bytes, greeting: wire.PutGreeting) -> None:
+        await self._expect("PUT", f"/v1/vaults/{vault.hex()}/greetings/{link_id.hex()}", encode(greeting))
+
+    async def delete_greeting(self, vault: bytes, link_id: bytes) -> None:
+        await self._expect("DELETE", f"/v1/vaults/{vault.hex()}/greetings/{link_id.hex()}", missing_ok=True)
+
+    async def parcels(self, vault: bytes, after: int) -> wire.ParcelPage:
+        """What waits in all mailboxes of the vault."""
+        answer = await self._expect("GET", f"/v1/vaults/{vault.hex()}/parcels?after={after}")
+        return decode(answer.body, wire.ParcelPage)
+
+    async def delete_parcels(self, vault: bytes, hashes: tuple[bytes, ...]) -> None:
+        """Deletes parcels whose content is in the vault."""
+        await self._expect("POST", f"/v1/vaults/{vault.hex()}/parcels/delete", encode(wire.DeleteParcels(hashes)))
+
+    async def server_statement(self, vault: bytes, host: str) -> bytes:
+        """Another server's statement, by way of the home server."""
+        return (await self._expect("GET", f"/v1/vaults/{vault.hex()}/servers/{host}")).body
+
+    async def relay(self, vault: bytes, request: wire.RelayRequest) -> wire.RelayAnswer:
+        """Hands a sealed request over, or over again."""
+        answer = await self._expect("POST", f"/v1/vaults/{vault.hex()}/relay", encode(request))
+        return decode(answer.body, wire.RelayAnswer)
+
+    async def relayed(self, vault: bytes, request_hash: bytes) -> wire.RelayAnswer:
+        """How a sealed request stands."""
+        answer = await self._expect("GET", f"/v1/vaults/{vault.hex()}/relay/{request_hash.hex()}")
+        return decode(answer.body, wire.RelayAnswer)
+
+    async def forget_relayed(self, vault: bytes, request_hash: bytes) -> None:
+        await self._expect("DELETE", f"/v1/vaults/{vault.hex()}/relay/{request_hash.hex()}", missing_ok=True)
+
+    async def begin_rendezvous(self, vault: bytes) -> wire.Nameplate:
+        answer = await self._expect("POST", f"/v1/vaults/{vault.hex()}/rendezvous", b"")
+        return decode(answer.body, wire.Nameplate)
+
+    async def leave_message(self, nameplate: str, side: str, phase: int, message: bytes) -> None:
+        await self._expect("PUT", f"/v1/rendezvous/{nameplate}/{side}/{phase}", message, signed=False)
+
+    async def await_message(self, nameplate: str, side: str, phase: int, wait: int) -> bytes | None:
+        """The other side's message; None when it did not come within `wait` seconds."""
+        path = f"/v1/rendezvous/{nameplate}/{side}/{phase}?wait={wait}"
+        answer = await self._expect("GET", path, signed=False)
+        return answer.body if answer.status == 200 else None
+
+    async def burn_rendezvous(self, nameplate: str) -> None:
+        await self._expect("DELETE", f"/v1/rendezvous/{nameplate}", signed=False, missing_ok=True)
+
+    # Plumbing
+
+    async def send(self, method: str, path: str, body: bytes | None, headers: dict[str, str]) -> Answer:
+        """One request with its whole answer. Raises `ServerUnreachable`."""
+        try:
+            async with asyncio.timeout(REQUEST_DEADLINE), self._request(method, path, body, headers) as response:
+                self._note_time(response)
+                return Answer(response.status, await _limited(response), self.server_time)
+        except TimeoutError:
+            raise self._unreachable("it did not answer in time") from None
+
+    async def _expect(
+        self, method: str, path: str, body: bytes | None = None, *, signed: bool = True, missing_ok: bool = False
+    ) -> Answer:
+        for attempt in (1, 2):
+            headers = await self._authorization() if signed else {}
+            answer = await self.send(method, path, body, headers)
+            if answer.status < 300 or (missing_ok and answer.status == 404):
+                return answer
+            refusal = self._refusal(answer.status, answer.body)
+            if not (signed and refusal.code == "session" and attempt == 1):
+                break
+            self._token = ""  # the session ended; open another, once
+        raise refusal
+
+    async def _authorization(self) -> dict[str, str]:
+        if not self._token and self.sign_in is not None:
+            self._token = await self.sign_in()
+        return {"Authorization": f"Bearer {self._token}"}
+
+    @asynccontextmanager
+    async def _request(
+        self, method: str, path: str, body: bytes | None, headers: dict[str, str]
+    ) -> AsyncIterator[aiohttp.ClientResponse]:
+        headers = {"Accept-Encoding": "identity", "Content-Type": wire.CONTENT_TYPE, **headers}
+        try:
+            async with self._http.request(
+                method, self.url + path, data=body, headers=headers, allow_redirects=False
+            ) as response:
+                yield response
+        except aiohttp.ClientConnectorCertificateError:
+            raise self._unreachable("its certificate is not valid") from None
+        except aiohttp.ClientError as error:
+            raise self._unreachable(type(error).__name__) from None
+        except TimeoutError:
+            raise self._unreachable("it did not answer in time") from None
+
+    def _unreachable(self, why: str) -> ServerUnreachable:
+        return ServerUnreachable(f"The server {self.host} could not be reached ({why}). Your edits are kept.")
+
+    def _refusal(self, status: int, body: bytes) -> ServerRefused:
+        try:
+            failure = decode(body, wire.Failure)
+        except DecodingError:
+            if status >= 500:
+                return ServerRefused("server-error", f"The server {self.host} has a problem (HTTP {status}).")
+            return ServerRefused("not-kithbook", f"{self.host} does not answer like a Kithbook server (HTTP {status}).")
+        code = "session" if status == 401 else failure.code
+        return ServerRefused(code, f"The server {self.host} says: {failure.message[:500]}")
+
+    def _note_time(self, response: aiohttp.ClientResponse) -> None:
+        try:
+            self.server_time = int(parsedate_to_datetime(response.headers["Date"]).timestamp() * 1000)
+        except (KeyError, ValueError, OverflowError):
+            self.server_time = int(time.time() * 1000)
+
+
+async def _limited(response: aiohttp.ClientResponse) -> bytes:
+    body = await response.content.read(MAX_ANSWER_BYTES + 1)
+    parts = [body]
+    while body and sum(map(len, parts)) <= MAX_ANSWER_BYTES:
+        body = await response.content.read(MAX_ANSWER_BYTES + 1)
+        parts.append(body)
+    whole = b"".join(parts)
+    if len(whole) > MAX_ANSWER_BYTES:
+        raise DecodingError("The server's answer is longer than any that it may give.")
+    return whole
+
+
+async def _frames(response: aiohttp.ClientResponse) -> AsyncIterator[wire.Frame]:
+    """Cuts the byte stream into frames; a frame without its end means that the feed broke off."""
+    buffer = bytearray()
+    async for chunk in response.content.iter_chunked(_CHUNK):
+        buffer += chunk
+        position = 0
+        while len(buffer) - position >= 4:
+            length = int.from_bytes(buffer[position : position + 4], "big")
+            if length > wire.MAX_FRAME_BYTES:
+                raise DecodingError("The server sent a part of a feed that is too long.")
+            if len(buffer) - position - 4 < length:
+                break
+            yield wire.decode_frame(bytes(buffer[position + 4 : position + 4 + length]))
+            position += 4 + length
+        del buffer[:position]
+    if buffer:
+        raise ServerUnreachable("The server broke off in the middle. What was entered is kept; try again.")
+
+
+def _is_loopback(host: str) -> bool:
+    name = urlsplit(f"//{host}").hostname or ""
+    if name == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(name).is_loopback
+    except ValueError:
+        return False
