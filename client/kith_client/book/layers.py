@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Final
 
-from kith_client.book.names import buried, full_name, name_of
+from kith_client.book.names import buried, full_name, name_of, record_of
 from kith_client.book.properties import units_of
 from kith_client.contacts.model import REGISTERS, Property, Unit
 from kith_client.contacts.views import display_name
@@ -62,8 +62,9 @@ class Layers:
         for content in of_kind(self.contents, "circle").values():
             name = content.value("name")
             for key in content.units:
-                if isinstance(name, str) and key.startswith(_MEMBER):
-                    found.setdefault(bytes.fromhex(key.removeprefix(_MEMBER)), set()).add(name)
+                member = record_of(key.removeprefix(_MEMBER)) if key.startswith(_MEMBER) else None
+                if member is not None and isinstance(name, str):
+                    found.setdefault(member, set()).add(name)
         return {contact: tuple(sorted(names)) for contact, names in found.items()}
 
     @cached_property

@@ -11,7 +11,6 @@ from typing import Final
 
 from kith_client.contacts.model import (
     RANDOM_ID_SIZE,
-    REGISTERS,
     Property,
     Unit,
     lead_property,
@@ -39,7 +38,7 @@ _PLACES: Final = 256**_PLACE_BYTES
 
 
 class Places:
-    """Ids for the keys of a contact's units that are random and keep their order: a place (2 bytes), then 4 random bytes."""
+    """Ids for the keys of a contact's units that keep their order: a place (2 bytes), then 4 random bytes."""
 
     def __init__(self, random: Callable[[int], bytes], used: Iterable[str] = ()) -> None:
         self._random = random

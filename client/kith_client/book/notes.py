@@ -1,0 +1,94 @@
+"""Notes on people: what was said, promised, and when to get in touch. Sharing one is left to `shares`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date
+from typing import Final
+
+from kith_client.book.layers import MINE, Layers
+from kith_client.book.problems import BadValue
+from kith_client.book.properties import put_units
+from kith_client.stamp import Contents, Edit, Stamp, of_kind
+from kith_protocol.content import Content
+
+KINDS: Final = ("note", "met", "call", "promise")
+MAX_NOTE_CHARS: Final = 200_000
+"""Characters of a note; four bytes each still fit into a record."""
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """One note."""
+
+    id: str
+    contact: str
+    """The contact's id in hex."""
+    name: str
+    """What the contact is called."""
+    kind: str
+    at: str
+    """ISO date."""
+    text: str
+    remind: str | None
+    """ISO date."""
+    origin: str = MINE
+    """`me`, or the id of the peer who shares it."""
+
+
+def add_note(
+    stamp: Stamp, contact: bytes, text: str, kind: str = "note", *, at: date, remind: date | None = None
+) -> tuple[Edit, bytes]:
+    """A new note: (edit, its id). Raises `BadValue`."""
+    if kind not in KINDS:
+        raise BadValue(f"A note is one of: {', '.join(KINDS)}.")
+    if not text.strip() or len(text) > MAX_NOTE_CHARS:
+        raise BadValue(f"A note has 1 to {MAX_NOTE_CHARS} characters.")
+    record = stamp.record_id()
+    values = {
+        "contact": contact,
+        "text": text.strip(),
+        "kind": kind,
+        "at": at.isoformat(),
+        "remind": remind.isoformat() if remind else None,
+    }
+    return {record: stamp.content("note", values)}, record
+
+
+def list_notes(contents: Contents, contact: bytes | None = None) -> list[Note]:
+    """My notes and those that peers share, on one contact or on all; the newest first."""
+    layers = Layers(contents)
+    mine = [
+        _note(layers, record, content)
+        for record, content in of_kind(contents, "note").items()
+        if contact is None or content.value("contact") == contact
+    ]
+    return sorted(mine, key=lambda note: (note.at, note.id), reverse=True)
+
+
+def remind_no_more(contents: Contents, stamp: Stamp, note: bytes) -> Edit:
+    """The note stays, its reminder goes."""
+    return {note: put_units(contents[note], stamp, {"remind": None})}
+
+
+def remove_note(note: bytes) -> Edit:
+    """Removes a note."""
+    return {note: None}
+
+
+def _note(layers: Layers, record: bytes, content: Content) -> Note:
+    contact, remind = content.value("contact"), content.value("remind")
+    return Note(
+        record.hex(),
+        contact.hex() if isinstance(contact, bytes) else "",
+        layers.name(contact),
+        _text(content, "kind"),
+        _text(content, "at"),
+        _text(content, "text"),
+        remind if isinstance(remind, str) else None,
+    )
+
+
+def _text(content: Content, key: str) -> str:
+    value = content.value(key)
+    return value if isinstance(value, str) else ""
