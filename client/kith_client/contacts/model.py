@@ -64,7 +64,7 @@ Unit = tuple[Property, ...]
 
 @dataclass(frozen=True, slots=True)
 class SetAside:
-    """Input that was not understood: a plain sentence (what, where, what to do) and the bytes, of which nothing is lost.
+    """Input that was not understood: a plain sentence (what, where, what to do) and all of the bytes.
 
     `source` is empty where the reason is only a remark and everything was taken in. `line` counts from 1.
     """

@@ -21,8 +21,8 @@ from kith_client.contacts.vcard_lines import Original, open_stream
 from kith_client.contacts.vcard_split import MAX_CARD, Kind, Piece, Splitter
 from kith_client.contacts.vcard_unfold import Logical, unfold
 
-MAX_PROPERTIES: Final = 50_000
-"""Properties of one card; more are no address book but an attempt to fill memory."""
+MAX_PROPERTIES: Final = 10_000
+"""Properties of one card; more are no address book but an attempt to fill memory, and no record holds so many."""
 
 _VERSION = re.compile(rb"^[ \t]*version[^:\r\n]{0,20}:[ \t]*([0-9.]{0,8})", re.IGNORECASE | re.MULTILINE)
 _ENCODED = re.compile(r"(?i)charset|quoted-printable|base64|;b:|=b[;:]|\"b\"")
