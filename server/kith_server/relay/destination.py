@@ -111,12 +111,8 @@ class Destination:
         """Takes out what goes next, one vault after the other; nothing of a vault that is in `full`."""
         if self.in_flight >= (1 if self.is_down else MAX_PER_DESTINATION):
             return None
-        asked = self._forced if self._forced is not None and self._forced.vault not in full else None
-        if self.is_down:
-            # The probe that is due for everybody comes before what a client asks for again and again.
-            entry = asked if now < self.retry_at else self._next(full)
-        else:
-            entry = asked or self._next(full)
+        # The probe that is due for everybody comes before what a client asks for again and again.
+        entry = self._asked_for(full) if self.is_down and now < self.retry_at else self._next(full)
         if entry is not None:
             self.discard(entry)
             if entry.vault in self._due:
@@ -138,6 +134,9 @@ class Destination:
         self._last_failure = now
         if self.is_down:
             self.retry_at = now + retry_delay(self.failures, jitter)
+
+    def _asked_for(self, full: Container[bytes]) -> Entry | None:
+        return self._forced if self._forced is not None and self._forced.vault not in full else None
 
     def _next(self, full: Container[bytes]) -> Entry | None:
         for vault, queue in self._due.items():
