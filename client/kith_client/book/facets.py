@@ -29,7 +29,11 @@ def facet_name(text: str) -> str:
 
 def granted(content: Content) -> frozenset[str]:
     """The facets that a `peer` or `circle` record was granted."""
-    return frozenset(key.removeprefix(GRANTED) for key in content.units if key.startswith(GRANTED))
+    return frozenset(
+        key.removeprefix(GRANTED)
+        for key, unit in content.units.items()
+        if key.startswith(GRANTED) and unit.value is True
+    )
 
 
 def facets_on_my_card(contents: Contents) -> frozenset[str]:
