@@ -1,0 +1,1 @@
+"""What the server keeps: the interface that the service talks to, and its implementation over SQLite."""
