@@ -12,7 +12,7 @@ from typing import ClassVar, Final, TypeVar
 
 from kith_protocol import labels
 from kith_protocol.encoding import Statement, decode, encode
-from kith_protocol.errors import Alarm, DecodingError, Undecryptable
+from kith_protocol.errors import DecodingError, Undecryptable
 from kith_protocol.mailbox import MAILBOX_BYTES, MAX_SEQUENCE, SLOT_BYTES
 from kith_protocol.padding import CLASSES, INNER_CLASSES, pad_to, smallest_class, unpad
 from kith_protocol.server_statement import MAX_TIME, ServerStatement
@@ -182,7 +182,7 @@ def open_request(keys: Mapping[bytes, SealKey], fingerprint: bytes, raw: bytes, 
     try:
         request = decode(unpad(padded), Request)
         arguments_of(request)
-    except (DecodingError, Alarm):
+    except DecodingError:
         raise Undecryptable(_UNREADABLE_TEXT) from None
     if request.expires < now:
         raise Undecryptable(_UNREADABLE_TEXT)

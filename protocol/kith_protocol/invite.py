@@ -20,7 +20,6 @@ from kith_protocol.errors import (
     BadKey,
     BadSignature,
     DecodingError,
-    LimitExceeded,
     Refused,
     Undecryptable,
 )
@@ -48,7 +47,7 @@ INVITE_SECRET_BYTES: Final = 32
 INVITE_LIFETIME: Final = 7 * 24 * 3600 * 1000
 """Milliseconds that an invite lives by default."""
 NEW_INVITE_RANDOM_BYTES: Final = INVITE_SECRET_BYTES + MAILBOX_BYTES + SEED_BYTES
-MAX_NAME_BYTES: Final = 64
+MAX_NAME_BYTES: Final = 80
 """UTF-8 bytes of a display name in a greeting or an answer: what the largest answer has room for."""
 GREETING_BYTES: Final = INNER_CLASSES[1]
 
@@ -130,7 +129,7 @@ class Greeting(Statement, frozen=True):
     def check(self) -> None:
         super().check()
         if self.suite != SUITE:
-            raise Alarm(AlarmCode.DOWNGRADE, f"A greeting names suite {self.suite}; this program knows suite 1.")
+            raise DecodingError("A greeting names another suite than the link does.")
         check_name(self.name)
         if not 0 <= self.expires <= MAX_TIME or len(self.persona) > MAX_PERSONA_BYTES:
             raise DecodingError("A greeting holds a value out of its bounds.")
@@ -208,14 +207,12 @@ def seal_greeting(own: OwnInvite, *, nonce: bytes) -> bytes:
 def open_greeting(invite: Invite, sealed: bytes, now: int) -> OpenedGreeting:
     """Opens and verifies the greeting that a server gave for `invite`; `now` in milliseconds.
 
-    Raises the alarm `greeting-forged` for anything that the inviter cannot have made, the alarm `downgrade`, and
-    `Refused` (`invite-expired`).
+    Raises the alarm `greeting-forged` for anything that the inviter cannot have made (the link's version fixes the
+    suite), and `Refused` (`invite-expired`, `unknown-suite`).
     """
-    if sealed[:1] != bytes([SUITE]) and len(sealed) == GREETING_BYTES:
-        raise Alarm(AlarmCode.DOWNGRADE, "A greeting names another suite than this program knows.")
     try:
         opened = _open(invite, sealed)
-    except (Undecryptable, DecodingError, LimitExceeded, BadSignature, BadKey):
+    except (Undecryptable, DecodingError, BadSignature, BadKey):
         raise Alarm(
             AlarmCode.GREETING_FORGED, "The server gave a greeting that the person who invited cannot have made."
         ) from None
@@ -246,7 +243,7 @@ def check_name(name: str) -> None:
 
 
 def _open(invite: Invite, sealed: bytes) -> OpenedGreeting:
-    if len(sealed) != GREETING_BYTES:
+    if len(sealed) != GREETING_BYTES or sealed[0] != SUITE:
         raise Undecryptable("A greeting has the wrong size.")
     raw = unpad(decrypt(invite.greeting_key, labels.GREETING, sealed[:1] + invite.link_id, sealed[1:]))
     greeting = decode(raw, Greeting)

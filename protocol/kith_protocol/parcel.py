@@ -11,7 +11,7 @@ from typing import ClassVar, Final
 
 from kith_protocol import labels
 from kith_protocol.encoding import Statement, decode, encode
-from kith_protocol.errors import Alarm, AlarmCode, DecodingError, LimitExceeded, Undecryptable
+from kith_protocol.errors import DecodingError, LimitExceeded, Refused, Undecryptable
 from kith_protocol.mailbox import MailboxAddress
 from kith_protocol.padding import INNER_CLASSES, pad_to, smallest_class, unpad
 from kith_protocol.persona import PERSON_ID_BYTES
@@ -206,12 +206,12 @@ def open_parcel(context: ParcelContext, keys: Sequence[SealKey], raw: bytes) -> 
     """What a peer put into this person's mailbox; `keys` are one's own of this relationship, newest first.
 
     Raises `Undecryptable` for whatever does not open, `DecodingError` for what opens and says nothing sensible,
-    `BadKey` for an unusable announced key, and the alarm `downgrade`.
+    `BadKey` for an unusable announced key, and `Refused` (`unknown-suite`).
     """
     if len(raw) not in INNER_CLASSES:
         raise Undecryptable(_UNDECRYPTABLE)
     if raw[0] != SUITE:
-        raise Alarm(AlarmCode.DOWNGRADE, f"A parcel names suite {raw[0]}; this program knows suite 1.")
+        raise Refused("unknown-suite", f"A parcel names suite {raw[0]}; this needs a newer Kithbook.")
     if len(keys) > MAX_RECEIVER_KEYS:
         raise LimitExceeded(f"At most {MAX_RECEIVER_KEYS} keys of a relationship are kept.")
     body = decode(unpad(_open(context, keys, raw)), ParcelBody)

@@ -61,7 +61,7 @@ class PersonaStatement(Statement, frozen=True):
     def check(self) -> None:
         super().check()
         if self.suite != SUITE:
-            raise Alarm(AlarmCode.DOWNGRADE, f"A persona names suite {self.suite}; this program knows suite 1.")
+            raise Refused("unknown-suite", f"A persona names suite {self.suite}; this needs a newer Kithbook.")
         if not FIRST_NUMBER <= self.number <= MAX_NUMBER:
             raise DecodingError("The number of a persona is out of its bounds.")
 
@@ -104,7 +104,7 @@ def sign_persona(root: HybridSignKey, sign: HybridSignKey, seal_key: bytes, numb
 def verify_persona(raw: bytes) -> PersonaStatement:
     """Decodes and verifies a statement and each of its keys.
 
-    Raises `DecodingError`, `BadSignature`, `BadKey`, or the alarm `downgrade`.
+    Raises `DecodingError`, `BadSignature`, `BadKey`, or `Refused` (`unknown-suite`).
     """
     if len(raw) > MAX_PERSONA_BYTES:
         raise DecodingError("A persona statement is too long.")
