@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Container, Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Final
 
 from kith_protocol.errors import DecodingError
@@ -24,7 +25,6 @@ STRUCTURAL: Final = frozenset({"BEGIN", "END", "VERSION"})
 RANDOM_ID_SIZE: Final = 6
 """Bytes of randomness in the key of a unit; it need only be unique within one contact."""
 
-_LINE_END = re.compile(r"[\r\n]")
 _SURROGATE = re.compile(r"[\ud800-\udfff]")
 
 
@@ -137,7 +137,7 @@ def value_to_unit(value: object) -> Unit:
     """The reverse of `unit_to_value`; fields behind the known ones are carried. Raises `DecodingError`."""
     if not isinstance(value, list) or not value:
         raise DecodingError("A unit of a contact is not a list of properties.")
-    return tuple(_property(item) for item in value)
+    return tuple(map(_property, value))
 
 
 def _property(item: object) -> Property:
@@ -148,27 +148,33 @@ def _property(item: object) -> Property:
         _check_name(group)
     if _check_name(name).upper() in STRUCTURAL:
         raise DecodingError("A property of a contact has the name of a vCard delimiter.")
-    if _LINE_END.search(_check_text(value)):
+    text = _check_text(value)
+    if "\n" in text or "\r" in text:
         raise DecodingError("The value of a property has a raw line end in it.")
     if not isinstance(params, list):
         raise DecodingError("The parameters of a property are not a list.")
-    return Property(name, value, tuple(_param(param) for param in params), group, _freeze(more))
+    return Property(name, text, tuple(map(_param, params)), group, _freeze(more) if more else ())
 
 
 def _param(item: object) -> tuple[str, tuple[str, ...]]:
     if not isinstance(item, list) or len(item) != 2 or not isinstance(item[1], list):
         raise DecodingError("A parameter of a property is not a name with a list of values.")
-    return _check_name(item[0]), tuple(_check_text(value) for value in item[1])
+    return _check_name(item[0]), tuple(map(_check_text, item[1]))
 
 
 def _check_name(name: object) -> str:
-    if not isinstance(name, str) or not NAME.fullmatch(name):
+    if not isinstance(name, str) or not _is_name(name):
         raise DecodingError("A property, parameter or group of a contact has an impossible name.")
     return name
 
 
+@lru_cache(maxsize=1024)
+def _is_name(name: str) -> bool:
+    return NAME.fullmatch(name) is not None
+
+
 def _check_text(text: object) -> str:
-    if not isinstance(text, str) or _SURROGATE.search(text):
+    if not isinstance(text, str) or not (text.isascii() or _SURROGATE.search(text) is None):
         raise DecodingError("A value in a contact is not text.")
     return text
 
