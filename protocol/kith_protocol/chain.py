@@ -12,10 +12,10 @@ from typing import ClassVar, Final, NoReturn
 
 from kith_protocol.commit import MAX_MEMBERS, Commit, CommitBody
 from kith_protocol.encoding import Statement, decode, encode
-from kith_protocol.epoch import FIRST_EPOCH, SealedKeys, encode_keys, key_names
 from kith_protocol.errors import BadSignature, Refused
 from kith_protocol.member import Member, MemberKind
 from kith_protocol.recordheader import MAX_EPOCH
+from kith_protocol.sealedkeys import FIRST_EPOCH, SealedKeys, encode_keys, key_names
 from kith_protocol.suite import HASH_BYTES, digest
 
 ZERO: Final = bytes(HASH_BYTES)

@@ -1,59 +1,23 @@
-"""Epoch keys: sealed to each member, committed to in the chain, linked backwards (spec: vault.md, Epochs)."""
+"""Epoch keys: sealed to each member, committed to in the chain, linked backwards (spec: vault.md, Epochs).
+
+How the sealed keys travel is `sealedkeys`; this module is for members, who can open them.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import ClassVar, Final
+from collections.abc import Iterable
 
 from kith_protocol import labels
-from kith_protocol.commit import MAX_MEMBERS
-from kith_protocol.encoding import Statement, decode, encode
-from kith_protocol.errors import Alarm, AlarmCode, DecodingError, Undecryptable
+from kith_protocol.errors import Alarm, AlarmCode, Undecryptable
 from kith_protocol.member import Member, MemberKeys
-from kith_protocol.suite import (
-    BOX_OVERHEAD,
-    HASH_BYTES,
-    KEY_BYTES,
-    SEAL_OVERHEAD,
-    decrypt,
-    derive,
-    encrypt,
-    equal,
-    seal,
-)
-
-FIRST_EPOCH: Final = 1
-
-
-class SealedKey(Statement, frozen=True):
-    """An epoch key, sealed to one member."""
-
-    SIZES: ClassVar[Mapping[str, int]] = {"member": HASH_BYTES, "sealed": KEY_BYTES + SEAL_OVERHEAD}
-
-    member: bytes
-    sealed: bytes
-
-
-class SealedKeys(Statement, frozen=True):
-    """The keys that travel beside a commit, which names their hash. Empty for an ordinary commit."""
-
-    keys: tuple[SealedKey, ...] = ()
-    previous: bytes = b""
-    """The epoch key before, encrypted under the new one; empty where no epoch begins, and in genesis."""
-
-    def check(self) -> None:
-        if len(self.keys) > MAX_MEMBERS:
-            raise DecodingError("There are more sealed keys than a vault can have members.")
-        if len(self.previous) not in (0, KEY_BYTES + BOX_OVERHEAD):
-            raise DecodingError("The previous epoch's key has the wrong size.")
-        ids = [key.member for key in self.keys]
-        if ids != sorted(set(ids)):
-            raise DecodingError("The sealed keys are not sorted by member, or one stands twice.")
-        for key in self.keys:
-            key.check()
-
-
-NO_KEYS: Final = SealedKeys()
+from kith_protocol.sealedkeys import FIRST_EPOCH as FIRST_EPOCH
+from kith_protocol.sealedkeys import NO_KEYS as NO_KEYS
+from kith_protocol.sealedkeys import SealedKey as SealedKey
+from kith_protocol.sealedkeys import SealedKeys as SealedKeys
+from kith_protocol.sealedkeys import encode_keys as encode_keys
+from kith_protocol.sealedkeys import key_names as key_names
+from kith_protocol.sealedkeys import parse_keys as parse_keys
+from kith_protocol.suite import KEY_BYTES, decrypt, derive, encrypt, equal, seal
 
 
 def epoch_commitment(epoch: int, key: bytes) -> bytes:
@@ -109,20 +73,6 @@ def open_previous_key(keys: SealedKeys, vault: bytes, epoch: int, key: bytes, be
     except Undecryptable:
         raise Alarm(AlarmCode.WRONG_EPOCH, f"The key of epoch {before} does not open from epoch {epoch}.") from None
     return _checked(previous, before, commitment)
-
-
-def parse_keys(raw: bytes) -> SealedKeys:
-    """Decodes sealed keys. Raises `DecodingError`."""
-    return decode(raw, SealedKeys)
-
-
-def encode_keys(keys: SealedKeys) -> bytes:
-    return encode(keys)
-
-
-def key_names(keys: SealedKeys) -> frozenset[bytes]:
-    """The ids of the members that `keys` are sealed to."""
-    return frozenset(key.member for key in keys.keys)
 
 
 def _checked(key: bytes, epoch: int, commitment: bytes) -> bytes:
