@@ -2,7 +2,7 @@
 
 -- A vault's mailboxes. `mailbox` is the write id, by which a put finds the vault.
 CREATE TABLE mailboxes (
-    vault BLOB NOT NULL,
+    vault BLOB NOT NULL REFERENCES vaults ON DELETE CASCADE,
     read_id BLOB NOT NULL,
     mailbox BLOB NOT NULL UNIQUE,
     deposit_key BLOB NOT NULL,
@@ -12,7 +12,7 @@ CREATE TABLE mailboxes (
 
 -- How many parcels a vault ever got: gives each its place in the order of arrival, which no other vault can disturb.
 CREATE TABLE arrivals (
-    vault BLOB PRIMARY KEY NOT NULL,
+    vault BLOB PRIMARY KEY NOT NULL REFERENCES vaults ON DELETE CASCADE,
     last INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 
@@ -47,16 +47,17 @@ CREATE TABLE slots (
 
 CREATE TABLE greetings (
     link_id BLOB PRIMARY KEY NOT NULL,
-    vault BLOB NOT NULL,
+    vault BLOB NOT NULL REFERENCES vaults ON DELETE CASCADE,
     expires INTEGER NOT NULL,
     sealed BLOB NOT NULL
 ) STRICT;
 CREATE INDEX greetings_by_vault ON greetings (vault);
 CREATE INDEX greetings_by_expiry ON greetings (expires);
 
--- Sealed requests to other servers, and their sealed answers. `state` is wire.RelayState; `size` that of the body.
+-- Sealed requests to other servers, and their sealed answers. `state` is wire.RelayState, `size` that of the body,
+-- `settled` when it was answered or given up.
 CREATE TABLE relay_requests (
-    vault BLOB NOT NULL,
+    vault BLOB NOT NULL REFERENCES vaults ON DELETE CASCADE,
     request BLOB NOT NULL,
     host TEXT NOT NULL,
     state INTEGER NOT NULL,
@@ -64,10 +65,11 @@ CREATE TABLE relay_requests (
     created INTEGER NOT NULL,
     due INTEGER NOT NULL,
     attempts INTEGER NOT NULL,
+    settled INTEGER,
     reason TEXT NOT NULL,
     PRIMARY KEY (vault, request)
 ) STRICT, WITHOUT ROWID;
-CREATE INDEX relay_requests_by_state ON relay_requests (state, created);
+CREATE INDEX relay_requests_by_settled ON relay_requests (settled) WHERE settled IS NOT NULL;
 
 -- The request while it is queued, its answer once there is one; apart, because a retry must not write it again.
 CREATE TABLE relay_bodies (

@@ -1,0 +1,224 @@
+"""Mailboxes, the parcels in them, and greetings. Who may do what is decided by the callers.
+
+Which put is kept is decided by `kith_protocol.mailbox.place`, inside the transaction that keeps it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from kith_protocol.errors import LimitExceeded
+from kith_protocol.mailbox import MailboxKind, Placement, place
+from kith_protocol.wire import OpenMailbox, ParcelPage, StoredParcel
+from kith_server.config import Quotas
+from kith_server.errors import HttpRefusal, not_found
+from kith_server.storage.database import Database
+
+if TYPE_CHECKING:
+    from sqlite3 import Connection
+
+PARCEL_LIFETIME: Final = 90 * 24 * 3600 * 1000
+"""Milliseconds that a parcel waits to be read."""
+MAX_PAGE_BYTES: Final = 1024 * 1024
+"""Parcels in one page, together."""
+MAX_GREETINGS: Final = 1000
+"""Open invites of one vault."""
+EXPIRE_AT_ONCE: Final = 200
+"""Rows that one transaction of the clean-up removes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Deposit:
+    """What a put needs to know of a mailbox."""
+
+    vault: bytes
+    read_id: bytes
+    key: bytes
+    kind: MailboxKind
+
+
+@dataclass(frozen=True, slots=True)
+class Parcel:
+    """A put whose signature holds."""
+
+    slot: bytes
+    sequence: int
+    hash: bytes
+    body: bytes
+
+
+class MailboxStore:
+    """Mailboxes and greetings in the database. All methods may raise `Busy`."""
+
+    def __init__(self, database: Database, quotas: Quotas) -> None:
+        self._database = database
+        self._quotas = quotas
+
+    async def open(self, vault: bytes, read_id: bytes, wanted: OpenMailbox) -> None:
+        """Opens a mailbox; repeating it changes nothing.
+
+        Raises `HttpRefusal` where one of the ids is used otherwise, `LimitExceeded`.
+        """
+        values = (wanted.mailbox, wanted.deposit_key, int(wanted.kind))
+
+        def work(connection: Connection) -> None:
+            query = "SELECT mailbox, deposit_key, kind FROM mailboxes WHERE vault = ? AND read_id = ?"
+            known = connection.execute(query, (vault, read_id)).fetchone()
+            if known == values:
+                return
+            taken = connection.execute("SELECT 1 FROM mailboxes WHERE mailbox = ?", (wanted.mailbox,)).fetchone()
+            if known or taken:
+                raise HttpRefusal(409, "mailbox-taken", "There is another mailbox under this id.")
+            count = connection.execute("SELECT count(*) FROM mailboxes WHERE vault = ?", (vault,)).fetchone()[0]
+            if count >= self._quotas.mailboxes:
+                raise LimitExceeded(f"A vault has at most {self._quotas.mailboxes} mailboxes here.")
+            connection.execute("INSERT INTO mailboxes VALUES (?, ?, ?, ?, ?)", (vault, read_id, *values))
+
+        await self._database.write(work)
+
+    async def delete(self, vault: bytes, read_id: bytes) -> None:
+        """Deletes a mailbox with all that is in it; nothing happens where there is none."""
+
+        def work(connection: Connection) -> None:
+            connection.execute("DELETE FROM mailboxes WHERE vault = ? AND read_id = ?", (vault, read_id))
+
+        await self._database.write(work)
+
+    async def find(self, mailbox: bytes) -> Deposit | None:
+        """The mailbox with this write id."""
+
+        def work(connection: Connection) -> Deposit | None:
+            query = "SELECT vault, read_id, deposit_key, kind FROM mailboxes WHERE mailbox = ?"
+            row = connection.execute(query, (mailbox,)).fetchone()
+            return None if row is None else Deposit(row[0], row[1], row[2], MailboxKind(row[3]))
+
+        return await self._database.read(work)
+
+    async def put(self, mailbox: bytes, parcel: Parcel, now: int) -> Placement | None:
+        """Keeps a parcel if its slot takes it; `None` where the mailbox is gone. A newer one replaces an older one."""
+
+        def work(connection: Connection) -> Placement | None:
+            query = "SELECT vault, read_id, kind FROM mailboxes WHERE mailbox = ?"
+            row = connection.execute(query, (mailbox,)).fetchone()
+            return None if row is None else _put(connection, row[:2], MailboxKind(row[2]), parcel, self._quotas, now)
+
+        return await self._database.write(work)
+
+    async def page(self, vault: bytes, after: int) -> ParcelPage:
+        """What waits for `vault` and arrived after the cursor: at least one parcel if there is one."""
+
+        def work(connection: Connection) -> ParcelPage:
+            query = (
+                "SELECT arrival, read_id, slot, sequence, parcel FROM parcels"
+                " WHERE vault = ? AND arrival > ? ORDER BY arrival"
+            )
+            found: list[StoredParcel] = []
+            cursor, room = after, MAX_PAGE_BYTES
+            for arrival, *fields in connection.execute(query, (vault, after)):
+                parcel = StoredParcel(*fields)
+                room -= len(parcel.parcel)
+                if found and room < 0:
+                    break
+                found.append(parcel)
+                cursor = arrival
+            return ParcelPage(tuple(found), cursor)
+
+        return await self._database.read(work)
+
+    async def delete_parcels(self, vault: bytes, hashes: Iterable[bytes]) -> None:
+        """Deletes parcels by their SHA-256; unknown ones are passed over. Their sequences stay known."""
+        rows = [(vault, digest) for digest in hashes]
+
+        def work(connection: Connection) -> None:
+            connection.executemany("DELETE FROM parcels WHERE vault = ? AND hash = ?", rows)
+
+        await self._database.write(work)
+
+    async def put_greeting(self, vault: bytes, link_id: bytes, sealed: bytes, expires: int) -> None:
+        """Keeps a greeting; the same vault may put another one in its place.
+
+        Raises `HttpRefusal` where the id belongs to another vault, `LimitExceeded`.
+        """
+
+        def work(connection: Connection) -> None:
+            owner = connection.execute("SELECT vault FROM greetings WHERE link_id = ?", (link_id,)).fetchone()
+            if owner is not None and owner[0] != vault:
+                raise HttpRefusal(409, "greeting-taken", "There is another greeting under this id.")
+            count = connection.execute("SELECT count(*) FROM greetings WHERE vault = ?", (vault,)).fetchone()[0]
+            if owner is None and count >= MAX_GREETINGS:
+                raise LimitExceeded(f"A vault has at most {MAX_GREETINGS} open invites here; revoke some.")
+            values = (link_id, vault, expires, sealed)
+            connection.execute("INSERT OR REPLACE INTO greetings VALUES (?, ?, ?, ?)", values)
+
+        await self._database.write(work)
+
+    async def delete_greeting(self, vault: bytes, link_id: bytes) -> None:
+        """Takes a greeting back. Raises `HttpRefusal` (not found) where the vault has no such greeting."""
+
+        def work(connection: Connection) -> None:
+            query = "DELETE FROM greetings WHERE link_id = ? AND vault = ?"
+            if not connection.execute(query, (link_id, vault)).rowcount:
+                raise not_found("greeting")
+
+        await self._database.write(work)
+
+    async def find_greeting(self, link_id: bytes, now: int) -> bytes | None:
+        """The sealed greeting under `link_id`, unless it has expired."""
+
+        def work(connection: Connection) -> bytes | None:
+            query = "SELECT sealed FROM greetings WHERE link_id = ? AND expires > ?"
+            row = connection.execute(query, (link_id, now)).fetchone()
+            return None if row is None else bytes(row[0])
+
+        return await self._database.read(work)
+
+    async def expire(self, now: int) -> bool:
+        """Removes some of what is too old; returns whether there may be more."""
+        return await self._database.write(lambda connection: _expire(connection, now))
+
+
+def _put(
+    connection: Connection, owner: tuple[bytes, bytes], kind: MailboxKind, parcel: Parcel, quotas: Quotas, now: int
+) -> Placement:
+    slots = connection.execute("SELECT slot, sequence FROM slots WHERE vault = ? AND read_id = ?", owner)
+    placement = place(dict(slots.fetchall()), parcel.slot, parcel.sequence, kind)
+    if placement is not Placement.STORE:
+        return placement
+    used = "SELECT count(*), total(size) FROM parcels WHERE vault = ? AND read_id = ? AND slot != ?"
+    count, size = connection.execute(used, (*owner, parcel.slot)).fetchone()
+    if count >= quotas.parcels or size + len(parcel.body) > quotas.mailbox_bytes:
+        return Placement.FULL
+    connection.execute("DELETE FROM parcels WHERE vault = ? AND read_id = ? AND slot = ?", (*owner, parcel.slot))
+    arrived = "INSERT INTO arrivals VALUES (?, 1) ON CONFLICT (vault) DO UPDATE SET last = last + 1 RETURNING last"
+    arrival = connection.execute(arrived, (owner[0],)).fetchone()[0]
+    connection.execute(
+        "INSERT INTO parcels (vault, read_id, arrival, slot, sequence, hash, size, arrived, parcel)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        (*owner, arrival, parcel.slot, parcel.sequence, parcel.hash, len(parcel.body), now, parcel.body),
+    )
+    seen = (
+        "INSERT INTO slots VALUES (?, ?, ?, ?)"
+        " ON CONFLICT (vault, read_id, slot) DO UPDATE SET sequence = excluded.sequence"
+    )
+    connection.execute(seen, (*owner, parcel.slot, parcel.sequence))
+    return Placement.STORE
+
+
+def _expire(connection: Connection, now: int) -> bool:
+    greetings = connection.execute(
+        "DELETE FROM greetings WHERE link_id IN (SELECT link_id FROM greetings WHERE expires <= ? LIMIT ?)",
+        (now, EXPIRE_AT_ONCE),
+    ).rowcount
+    old = connection.execute(
+        "SELECT id, vault, read_id, slot FROM parcels WHERE arrived <= ? ORDER BY arrived LIMIT ?",
+        (now - PARCEL_LIFETIME, EXPIRE_AT_ONCE),
+    ).fetchall()
+    # Nobody read these: the sender may put the same sequence again, and must not be told that it has arrived.
+    connection.executemany(
+        "UPDATE slots SET sequence = sequence - 1 WHERE vault = ? AND read_id = ? AND slot = ?",
+        [row[1:] for row in old],
+    )
+    connection.executemany("DELETE FROM parcels WHERE id = ?", [row[:1] for row in old])
+    return max(greetings, len(old)) == EXPIRE_AT_ONCE
