@@ -62,10 +62,14 @@ class RecordKeys:
 
     def __init__(self, vault: bytes, epochs: Mapping[int, bytes]) -> None:
         self._vault = vault
+        self._epochs = dict(epochs)
         self._keys = {epoch: record_key(key, vault) for epoch, key in epochs.items()}
-        self.newest = max(epochs)
         # What a device keeps for itself alone must stay readable when the epoch changes.
         self.mirror = mirror_key(epochs[min(epochs)])
+
+    def epoch_key(self, epoch: int) -> bytes:
+        """The key of an epoch itself, to be sealed to a new member."""
+        return self._epochs[epoch]
 
     def seal(self, record: bytes, content: Content, epoch: int) -> bytes:
         """The sealed record, under `epoch`."""

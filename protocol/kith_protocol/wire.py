@@ -11,14 +11,13 @@ import msgspec
 from kith_protocol.commit import MAX_CHANGES, RECORD_ID_BYTES
 from kith_protocol.encoding import Statement
 from kith_protocol.errors import DecodingError
+from kith_protocol.mailbox import MAILBOX_BYTES, SLOT_BYTES, MailboxKind
 from kith_protocol.suite import HASH_BYTES, SIGN_KEY_BYTES, SIGNATURE_BYTES
 
 CONTENT_TYPE: Final = "application/x-msgpack"
 MAX_PUSH_BYTES: Final = 16 * 1024 * 1024
 MAX_FRAME_BYTES: Final = 4 * 1024 * 1024
 """One frame of the feed: a commit with its keys and change list, or a batch of records."""
-MAILBOX_ID_BYTES: Final = 16
-SLOT_BYTES: Final = 16
 LINK_ID_BYTES: Final = 16
 TOKEN_BYTES: Final = 32
 MAX_RENDEZVOUS_BYTES: Final = 4096
@@ -147,17 +146,10 @@ def decode_frame(raw: bytes) -> Frame:
 # Mailboxes and greetings, the owner's side
 
 
-class MailboxKind(IntEnum):
-    PARCELS = 1
-    """One peer's; a newer parcel of a slot replaces the older one."""
-    ANSWERS = 2
-    """An invite's; takes up to four answers, each in a slot of its own."""
-
-
 class OpenMailbox(Statement, frozen=True):
     """`PUT /v1/vaults/{vault}/mailboxes/{read id}`. Repeating it changes nothing."""
 
-    SIZES: ClassVar[Mapping[str, int]] = {"mailbox": MAILBOX_ID_BYTES, "deposit_key": SIGN_KEY_BYTES}
+    SIZES: ClassVar[Mapping[str, int]] = {"mailbox": MAILBOX_BYTES, "deposit_key": SIGN_KEY_BYTES}
 
     mailbox: bytes
     """The write id, which the peer knows."""
@@ -179,7 +171,7 @@ class PutGreeting(Statement, frozen=True):
 class StoredParcel(Statement, frozen=True):
     """A parcel as its owner fetches it."""
 
-    SIZES: ClassVar[Mapping[str, int]] = {"mailbox": MAILBOX_ID_BYTES, "slot": SLOT_BYTES}
+    SIZES: ClassVar[Mapping[str, int]] = {"mailbox": MAILBOX_BYTES, "slot": SLOT_BYTES}
 
     mailbox: bytes
     """The read id."""

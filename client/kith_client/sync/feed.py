@@ -37,15 +37,16 @@ class Staged:
 class FeedVerifier:
     """Follows one pull, which may take several feeds where the head moves meanwhile.
 
-    `known` is the chain that this device verified last: the high-water mark. `whole` asks for the vault from its
-    genesis; the new chain must then lead through `known`.
+    `mark` is the high-water mark, number and hash of a commit that is known to be in the chain: the head that this
+    device verified last, or that the device which adds it named. With `known`, the chain up to the mark, the feed goes
+    on from there; without, it brings the whole vault from its genesis and has to lead through the mark.
     """
 
-    def __init__(self, vault: bytes, known: Chain | None, *, whole: bool) -> None:
+    def __init__(self, vault: bytes, mark: tuple[int, bytes], known: Chain | None = None) -> None:
         self.vault = vault
-        self.known = known
-        self.whole = whole or known is None
-        self.chain: Chain | None = None if self.whole else known
+        self.whole = known is None
+        self.chain = known
+        self._mark, self._mark_hash = mark
         self.total = 0
         """Records that the server announced, for a progress bar."""
         self._head = (-1, b"")
@@ -84,19 +85,18 @@ class FeedVerifier:
             raise Alarm(AlarmCode.RECORD_MISSING, "The server left out commits that it announced.")
         if self.chain.number == self._head[0] and self.chain.head != self._head[1]:
             raise Alarm(AlarmCode.FORK, "The server announced another head than its commits lead to.")
-        if self.known is not None and self.chain.number < self.known.number:
-            _rolled_back(self.known.number, self.chain.number)
+        if self.chain.number < self._mark:
+            _rolled_back(self._mark, self.chain.number)
         for record, (number, hash_) in self._listed.items():
             if hash_ != DELETED and self._delivered.get(record) != (number, hash_):
                 raise Alarm(AlarmCode.RECORD_MISSING, f"The server left out a record that commit {number} wrote.")
         return self.chain
 
     def _take_head(self, frame: wire.FeedHead) -> Staged:
-        if self.known is not None:
-            if frame.number < self.known.number:
-                _rolled_back(self.known.number, frame.number)
-            if frame.number == self.known.number and frame.hash != self.known.head:
-                raise Alarm(AlarmCode.FORK, f"The server has another commit {frame.number} than this device verified.")
+        if frame.number < self._mark:
+            _rolled_back(self._mark, frame.number)
+        if frame.number == self._mark and frame.hash != self._mark_hash:
+            raise Alarm(AlarmCode.FORK, f"The server has another commit {frame.number} than this device verified.")
         if self.chain is not None and frame.number < self.chain.number:
             _rolled_back(self.chain.number, frame.number)
         self._head = (frame.number, frame.hash)
@@ -135,9 +135,8 @@ class FeedVerifier:
             _alarm(AlarmCode.UNKNOWN_MEMBER, "The first commit is not signed by the device that it names.")
 
     def _check_high_water(self, commit: Commit) -> None:
-        known = self.known
-        if known is not None and commit.body.number == known.number and commit.hash != known.head:
-            raise Alarm(AlarmCode.FORK, f"The server has another commit {known.number} than this device verified.")
+        if commit.body.number == self._mark and commit.hash != self._mark_hash:
+            raise Alarm(AlarmCode.FORK, f"The server has another commit {self._mark} than this device verified.")
 
     def _read_changes(self, commit: Commit, raw: bytes) -> dict[bytes, bytes] | None:
         if not raw and self.whole:

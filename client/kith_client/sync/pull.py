@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
 from kith_client.errors import ManyDeletions, ServerRefused, ServerUnreachable
+from kith_client.mirror import Mirror
 from kith_client.record_index import RecordIndex
 from kith_client.stamp import Edit
 from kith_client.sync.describe import describe
@@ -18,7 +19,7 @@ from kith_protocol import wire
 from kith_protocol.chain import Chain, freeze_chain
 from kith_protocol.commit import DELETED
 from kith_protocol.content import Content
-from kith_protocol.errors import Alarm, AlarmCode, Refused
+from kith_protocol.errors import Refused
 from kith_protocol.merge import merge
 
 Progress = Callable[[int, int], None]
@@ -52,9 +53,10 @@ async def pull(
     whole: bool = False,
 ) -> Pulled:
     """Brings the mirror to the server's head. Raises an `Alarm` and changes nothing where a check fails."""
-    verifier = FeedVerifier(vault.id, vault.chain, whole=whole)
+    mark = (vault.chain.number, vault.chain.head)
+    verifier = FeedVerifier(vault.id, mark, None if whole else vault.chain)
     try:
-        staged_any = await _receive(vault, server, verifier, progress)
+        staged_any = await receive(vault.mirror, server, verifier, progress)
     except ServerRefused as error:
         if error.code != "horizon" or whole:
             raise
@@ -65,27 +67,27 @@ async def pull(
     return await _Application(vault, chain, verifier.whole, server.server_time, allow_deletions).run()
 
 
-async def _receive(vault: Vault, server: HomeServer, verifier: FeedVerifier, progress: Progress) -> bool:
-    """Stages feeds until the head stands still. Whether anything came."""
+async def receive(mirror: Mirror, server: HomeServer, verifier: FeedVerifier, progress: Progress) -> bool:
+    """Verifies and stages feeds until the head stands still. Whether anything came."""
     staged_any, done = False, 0
     for _ in range(MAX_FEEDS):
         start, end, buffer = verifier.cursor, None, Staged()
-        async for frame in server.feed(vault.id, verifier.cursor):
+        async for frame in server.feed(verifier.vault, verifier.cursor):
             staged = verifier.take(frame)
             if isinstance(frame, wire.FeedEnd):
                 end = frame.number
             if not staged_any and (staged.commits or staged.records):
-                await vault.mirror.clear_stage()
+                await mirror.clear_stage()
                 staged_any = True
             buffer.commits += staged.commits
             buffer.records += staged.records
             if len(buffer.records) >= _STAGE_RECORDS:
                 done += len(buffer.records)
-                await vault.mirror.stage(buffer.commits, buffer.records)
+                await mirror.stage(buffer.commits, buffer.records)
                 buffer = Staged()
                 progress(done, verifier.total)
         if buffer.commits or buffer.records:
-            await vault.mirror.stage(buffer.commits, buffer.records)
+            await mirror.stage(buffer.commits, buffer.records)
         if end is None:
             raise ServerUnreachable("The server broke off in the middle. Everything entered is kept; try again.")
         if end <= verifier.cursor or verifier.cursor == start:
@@ -187,18 +189,3 @@ class _Application:
     def _author(self) -> str:
         last = max(self.chain.members.values(), key=lambda standing: standing.last)
         return last.member.id.hex()
-
-
-def device_name(contents: Mapping[bytes, Content], member: bytes) -> str:
-    """The name that the person gave to a device, or the start of its id."""
-    for content in contents.values():
-        if content.kind == "devices":
-            name = content.value(member.hex())
-            if isinstance(name, str):
-                return name
-    return member.hex()[:8]
-
-
-def alarm_text(alarm: Alarm) -> str:
-    """An alarm for the log."""
-    return f"Alarm {AlarmCode(alarm.code)}: {alarm}"

@@ -1,0 +1,264 @@
+"""Adding a device: the old one shows a code, the new one types it, and the old one commits exactly its keys.
+
+The exchange itself is `kith_protocol.linking`; this carries its messages over the home server's rendezvous. Removing
+a device is here too: a new epoch, sealed to those who stay.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Final
+
+from kith_client.errors import HeadMoved, VaultExists
+from kith_client.home import Home
+from kith_client.keyfile import DeviceKeys
+from kith_client.mirror import Mirror
+from kith_client.online import signed_in
+from kith_client.record_index import RecordIndex
+from kith_client.setup import keep_keys, new_device, new_mirror
+from kith_client.stamp import Edit, the_one
+from kith_client.sync.building import added_since, adding, removing
+from kith_client.sync.feed import FeedVerifier, check_tree
+from kith_client.sync.pull import Progress, no_progress, pull, receive
+from kith_client.sync.push import commit, settle_pending
+from kith_client.transport import HomeServer
+from kith_client.vault import Clock, Vault, system_clock
+from kith_protocol.chain import freeze_chain
+from kith_protocol.content import Content
+from kith_protocol.encoding import decode
+from kith_protocol.errors import Alarm, AlarmCode, Refused
+from kith_protocol.link_code import CODE_RANDOM_BYTES, parse_code, spoken_code
+from kith_protocol.linking import LINK_LIFETIME, JoinGrant, JoinRequest, LinkMachine, LinkRole, LinkState
+from kith_protocol.member import Member, MemberKind
+from kith_protocol.persona import PersonaStatement, SignedPersona
+from kith_protocol.server_statement import verify_server_statement
+from kith_protocol.suite import KEY_BYTES, NONCE_BYTES
+
+ENTROPY_BYTES: Final = 32
+_POLL: Final = 20
+"""Seconds of one wait at the rendezvous."""
+_TRIES: Final = 5
+"""Commits tried while other devices write."""
+_SIDES: Final = {LinkRole.SHOWS: "a", LinkRole.TYPES: "b"}
+
+Confirm = Callable[[str], Awaitable[bool]]
+"""Asks the person whether the device with this name is to be added."""
+ShowCode = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceInfo:
+    """A device of the vault, for the person."""
+
+    id: bytes
+    name: str
+    added: int
+    """Number of the commit that added it."""
+    last: int
+    """Number of the last commit that it wrote."""
+    this: bool
+
+
+def list_devices(vault: Vault) -> list[DeviceInfo]:
+    """All devices, the first one first; the paper key is none."""
+    found = the_one(vault.contents, "devices")
+    names = found[1] if found else Content("devices", {})
+    devices = [
+        DeviceInfo(id_, str(names.value(id_.hex(), "")), standing.added, standing.last, id_ == vault.member.id)
+        for id_, standing in vault.chain.members.items()
+        if standing.member.kind is MemberKind.DEVICE
+    ]
+    return sorted(devices, key=lambda device: device.added)
+
+
+async def add_device(vault: Vault, server: HomeServer, show: ShowCode, confirm: Confirm) -> str:
+    """Shows a code, waits up to ten minutes for the new device, and adds it when the person agrees. Its name.
+
+    Raises `Refused` (`link-burned`, `link-expired`, `link-declined`).
+    """
+    await settle_pending(vault, server)
+    nameplate = (await server.begin_rendezvous(vault.id)).nameplate
+    code = spoken_code(nameplate, os.urandom(CODE_RANDOM_BYTES))
+    line = _Line(server, nameplate, LinkMachine(LinkRole.SHOWS, code, server.host), LinkRole.SHOWS)
+    try:
+        async with _deadline():
+            show(code.text)
+            await line.agree()
+            request = line.machine.open(await line.read(), JoinRequest)
+            if not await confirm(request.name):
+                raise Refused("link-declined", "The device was not added.")
+            await _commit_device(vault, server, request)
+            grant = JoinGrant(
+                server.url, vault.device.fingerprint, vault.id, vault.chain.number, vault.chain.head, own_person(vault)
+            )
+            await line.write(line.machine.seal(grant, nonce=os.urandom(NONCE_BYTES)))
+            await line.wait_until_read()
+    finally:
+        await server.burn_rendezvous(nameplate)
+    return request.name
+
+
+async def join_vault(
+    home: Home,
+    code_text: str,
+    url: str,
+    device_name: str,
+    *,
+    passphrase: str | None = None,
+    clock: Clock = system_clock,
+    progress: Progress = no_progress,
+) -> Vault:
+    """Makes this device a member by the code that another one shows, and fetches the vault. The opened vault."""
+    if home.exists:
+        raise VaultExists(f"There is an address book in {home.path} already. Choose another folder with --home.")
+    code = parse_code(code_text)
+    async with HomeServer.connect(url) as server:
+        device = new_device()
+        line = _Line(server, code.nameplate, LinkMachine(LinkRole.TYPES, code, server.host), LinkRole.TYPES)
+        async with _deadline():
+            await line.agree()
+            request = JoinRequest(device.public, device_name)
+            await line.write(line.machine.seal(request, nonce=os.urandom(NONCE_BYTES)))
+            grant = line.machine.open(await line.read(), JoinGrant)
+            await line.acknowledge()
+        verify_server_statement(await server.statement(), grant.fingerprint, server.host, clock())
+        keys = DeviceKeys(server.url, grant.fingerprint, grant.vault, device.sign.seed, device.seal.seed)
+        mirror = await new_mirror(home)
+        try:
+            await _first_pull(mirror, signed_in(server, keys.vault, device, clock), keys, grant, progress)
+        finally:
+            await mirror.close()
+    await keep_keys(home, keys, passphrase)
+    return await Vault.open(home, lambda: passphrase or "", clock)
+
+
+async def remove_device(
+    vault: Vault, server: HomeServer, member: bytes, *, keep: frozenset[bytes] = frozenset()
+) -> int:
+    """Removes a device, and the devices added since, unless named in `keep`. How many were removed.
+
+    Raises `Refused` for this device itself.
+    """
+    for _ in range(_TRIES):
+        await settle_pending(vault, server)
+        await pull(vault, server)
+        standing = vault.chain.members.get(member)
+        if standing is None or standing.member.kind is not MemberKind.DEVICE:
+            raise Refused("no-such-device", "There is no such device; see 'kith device'.")
+        if member == vault.member.id:
+            raise Refused("this-device", "A device cannot remove itself; do it on another one.")
+        since = added_since(vault.chain, member) - keep - {vault.member.id, vault.chain.paper}
+        removed = frozenset({member}) | since
+        old = vault.record_keys.epoch_key(vault.chain.epoch)
+        step, epoch = removing(vault.chain, removed, old, os.urandom(KEY_BYTES), os.urandom(NONCE_BYTES))
+        try:
+            await commit(vault, server, {}, step=step, epoch=epoch)
+        except HeadMoved:
+            continue
+        return len(removed)
+    raise Refused("busy-vault", "Other devices write all the time; try again.")
+
+
+def own_person(vault: Vault) -> bytes:
+    """The person id of the vault's owner."""
+    found = the_one(vault.contents, "persona")
+    statement = found[1].value("statement") if found else None
+    if not isinstance(statement, bytes):
+        raise Refused("no-persona", "This address book has no persona yet; sync first.")
+    return decode(decode(statement, SignedPersona).body, PersonaStatement).person
+
+
+class _Line:
+    """The messages of one side, in order, over the rendezvous."""
+
+    def __init__(self, server: HomeServer, nameplate: str, machine: LinkMachine, role: LinkRole) -> None:
+        self.machine = machine
+        self._server = server
+        self._nameplate = nameplate
+        self._mine = _SIDES[role]
+        self._theirs = next(side for side in _SIDES.values() if side != self._mine)
+        self._written = 0
+        self._read = 0
+
+    async def agree(self) -> None:
+        """SPAKE2 and the confirmation both ways; afterwards messages may go."""
+        await self.write(await asyncio.to_thread(self.machine.start, os.urandom(ENTROPY_BYTES)))
+        while self.machine.state is not LinkState.OPEN:
+            answer = await asyncio.to_thread(self.machine.receive, await self.read())
+            if answer is not None:
+                await self.write(answer)
+
+    async def write(self, message: bytes) -> None:
+        await self._server.leave_message(self._nameplate, self._mine, self._written, message)
+        self._written += 1
+
+    async def read(self) -> bytes:
+        while True:
+            message = await self._server.await_message(self._nameplate, self._theirs, self._read, _POLL)
+            if message is not None:
+                self._read += 1
+                return message
+
+    async def acknowledge(self) -> None:
+        """Says that the last message has come, so that the other side may clear the place."""
+        await self.write(b"\x00")
+
+    async def wait_until_read(self) -> None:
+        """Waits for the other side's `acknowledge`; goes on without it after a while."""
+        await self._server.await_message(self._nameplate, self._theirs, self._read, _POLL)
+
+
+@asynccontextmanager
+async def _deadline() -> AsyncIterator[None]:
+    try:
+        async with asyncio.timeout(LINK_LIFETIME / 1000):
+            yield
+    except TimeoutError:
+        raise Refused("link-expired", "Ten minutes are over; begin again with a new code.") from None
+
+
+async def _commit_device(vault: Vault, server: HomeServer, request: JoinRequest) -> None:
+    """Adds exactly these keys and the device's name, in one commit."""
+    for _ in range(_TRIES):
+        await pull(vault, server)
+        step = adding(vault.chain, request.member, vault.record_keys.epoch_key(vault.chain.epoch))
+        named = _named(vault, request.member, request.name)
+        sealed = await vault.seal_drafts(named)
+        try:
+            await commit(vault, server, sealed, step=step)
+        except HeadMoved:
+            continue
+        vault.show(named)
+        return
+    raise Refused("busy-vault", "Other devices write all the time; try again.")
+
+
+def _named(vault: Vault, member: Member, name: str) -> Edit:
+    stamp, found = vault.stamp(), the_one(vault.contents, "devices")
+    if found is None:
+        return {stamp.record_id(): stamp.content("devices", {member.id.hex(): name})}
+    record, content = found
+    return {record: Content(content.kind, {**content.units, member.id.hex(): stamp.unit(name)}, content.extra)}
+
+
+async def _first_pull(
+    mirror: Mirror, server: HomeServer, keys: DeviceKeys, grant: JoinGrant, progress: Progress
+) -> None:
+    """Fetches the vault into an empty mirror: the chain must lead through the granted head and name this device."""
+    verifier = FeedVerifier(keys.vault, (grant.number, grant.head))
+    await receive(mirror, server, verifier, progress)
+    chain = verifier.finish()
+    if keys.member.id not in chain.members:
+        raise Alarm(AlarmCode.UNKNOWN_MEMBER, "The address book's history does not add this device.")
+    hashes: list[tuple[bytes, bytes]] = []
+
+    def collect(rows: list[tuple[bytes, bytes, bytes | None]]) -> None:
+        hashes.extend((record, hash_) for record, hash_, blob in rows if blob is not None)
+
+    await mirror.staged_batches(collect)
+    check_tree(await asyncio.to_thread(lambda: RecordIndex(hashes).root), chain)
+    await mirror.apply_stage(freeze_chain(chain), {}, [], [], whole=True)

@@ -1,0 +1,51 @@
+"""Keeping the home server's mailboxes and greetings as the vault's invites and relationships need them."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import msgspec
+
+from kith_client.relations.server_side import ServerSide, server_side
+from kith_client.transport import HomeServer
+from kith_client.vault import Vault
+from kith_protocol import wire
+from kith_protocol.suite import digest
+
+DONE: Final = "places"
+"""Mirror state: hashes of what the home server was asked to keep already, so that a quiet sync asks nothing."""
+
+
+async def keep_places(vault: Vault, server: HomeServer) -> None:
+    """Opens and closes mailboxes and greetings; what was done before is not done again."""
+    wanted = server_side(vault.contents, vault.clock())
+    raw = await vault.mirror.state(DONE)
+    done: set[bytes] = set(msgspec.msgpack.decode(raw, type=list[bytes])) if raw else set()
+    standing = await _do(vault, server, wanted, done)
+    if standing != done:
+        await vault.mirror.set_state({DONE: msgspec.msgpack.encode(sorted(standing))})
+
+
+async def _do(vault: Vault, server: HomeServer, wanted: ServerSide, done: set[bytes]) -> set[bytes]:
+    standing: set[bytes] = set()
+
+    def is_new(*what: bytes) -> bool:
+        mark = digest(b"".join(digest(part) for part in what))
+        standing.add(mark)
+        return mark not in done
+
+    for mailbox in wanted.mailboxes:
+        if is_new(b"mailbox", mailbox.read_id, mailbox.mailbox, mailbox.deposit_key):
+            opened = wire.OpenMailbox(mailbox.mailbox, mailbox.deposit_key, mailbox.kind)
+            await server.open_mailbox(vault.id, mailbox.read_id, opened)
+    for greeting in wanted.greetings:
+        if is_new(b"greeting", greeting.link_id, greeting.sealed):
+            put = wire.PutGreeting(greeting.sealed, greeting.expires)
+            await server.put_greeting(vault.id, greeting.link_id, put)
+    for read_id in wanted.closed_mailboxes:
+        if is_new(b"closed mailbox", read_id):
+            await server.delete_mailbox(vault.id, read_id)
+    for link_id in wanted.closed_greetings:
+        if is_new(b"closed greeting", link_id):
+            await server.delete_greeting(vault.id, link_id)
+    return standing

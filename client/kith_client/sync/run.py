@@ -1,0 +1,122 @@
+"""One sync: fetch and verify, take parcels in, plan what goes out, commit, and only then deposit and delete.
+
+Every decision is made by pure functions elsewhere; this carries them out in an order in which a crash at any point
+loses nothing: what a parcel depends on is committed before it leaves, and a parcel is deleted once its content is.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import ChainMap
+from dataclasses import dataclass, field
+from typing import Final
+
+from kith_client.errors import HeadMoved, ServerUnreachable
+from kith_client.relations.incoming import TakenIn, take_in
+from kith_client.relations.planning import plan_shares
+from kith_client.stamp import Edit
+from kith_client.sync.deposits import deposit
+from kith_client.sync.places import keep_places
+from kith_client.sync.pull import Progress, no_progress, pull
+from kith_client.sync.push import push_all, settle_pending
+from kith_client.transport import HomeServer
+from kith_client.vault import Event, Vault
+from kith_protocol.wire import StoredParcel
+
+TRIES: Final = 10
+"""Rounds in which another device may write first."""
+MAX_PARCELS: Final = 2_000
+"""Parcels taken in by one sync; more wait for the next."""
+
+
+@dataclass(slots=True)
+class Report:
+    """What a sync did, as `kith sync` shows it."""
+
+    pushed: int = 0
+    """Records sent to the home server."""
+    pulled: int = 0
+    """Records fetched from it."""
+    parcels_in: int = 0
+    """Parcels taken in."""
+    parcels_out: int = 0
+    """Receipts that came for parcels of ours."""
+    waiting: int = 0
+    """Parcels of ours still without one."""
+    head: int = 0
+    """Number of the vault's last commit."""
+    conflicts: int = 0
+    """Values kept beside another that stands now."""
+    alarms: list[str] = field(default_factory=list)
+    """What is wrong with a peer or another server, while the vault itself is in order."""
+
+
+async def sync(
+    vault: Vault,
+    server: HomeServer,
+    *,
+    allow_deletions: bool = False,
+    progress: Progress = no_progress,
+    patience: float = 5.0,
+) -> Report:
+    """Brings this device, the home server and the peers in step; `patience` is in seconds, for receipts.
+
+    Raises an `Alarm` (nothing received was applied), `ServerUnreachable`, `ManyDeletions`.
+    """
+    report = Report()
+    await settle_pending(vault, server)
+    taken = await _exchange(vault, server, report, allow_deletions, progress)
+    await vault.mirror.add_events([vault.seal_event(Event(vault.clock(), what, "peer")) for what in taken.events])
+    if taken.handled:
+        await server.delete_parcels(vault.id, tuple(taken.handled))
+    report.parcels_in = len(taken.handled)
+    await keep_places(vault, server)
+    deposited = await deposit(vault, server, patience)
+    report.parcels_out, report.waiting, report.alarms = deposited.receipts, deposited.waiting, deposited.alarms
+    await _commit(vault, server, deposited.edit, report)
+    report.head = vault.chain.number
+    return report
+
+
+async def _exchange(
+    vault: Vault, server: HomeServer, report: Report, allow_deletions: bool, progress: Progress
+) -> TakenIn:
+    """Pull, take parcels in, plan, push; again while other devices write first."""
+    for _ in range(TRIES):
+        pulled = await pull(vault, server, allow_deletions=allow_deletions, progress=progress)
+        report.pulled += pulled.records
+        report.conflicts += pulled.conflicts
+        parcels = await _fetch_parcels(vault, server)
+        stamp = vault.stamp()
+        taken = await asyncio.to_thread(take_in, vault.contents, stamp, parcels)
+        view = ChainMap({k: c for k, c in taken.edit.items() if c is not None}, dict(vault.contents))
+        planned = await asyncio.to_thread(plan_shares, view, stamp)
+        try:
+            machine: Edit = {**taken.edit, **planned}
+            report.pushed += await push_all(vault, server, machine, allow_deletions=allow_deletions)
+        except HeadMoved:
+            continue
+        return taken
+    raise ServerUnreachable("Other devices write all the time; everything entered here is kept. Try again.")
+
+
+async def _commit(vault: Vault, server: HomeServer, edit: Edit, report: Report) -> None:
+    """Commits receipts. Where another device writes first they are asked for again at the next sync."""
+    if not edit:
+        return
+    try:
+        report.pushed += await push_all(vault, server, edit)
+    except HeadMoved:
+        report.pulled += (await pull(vault, server)).records
+
+
+async def _fetch_parcels(vault: Vault, server: HomeServer) -> list[StoredParcel]:
+    parcels: list[StoredParcel] = []
+    cursor = 0
+    while len(parcels) < MAX_PARCELS:
+        page = await server.parcels(vault.id, cursor)
+        parcels += page.parcels
+        if not page.parcels or page.cursor <= cursor:
+            break
+        cursor = page.cursor
+    return parcels
