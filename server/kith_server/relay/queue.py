@@ -95,16 +95,22 @@ class RelayQueue:
         self._destinations.setdefault(host, Destination(host)).entries[entry] = None
         self._set_timer(due, host, entry)
 
-    def hand_over(self, vault: bytes, request: bytes, now: int) -> None:
-        """A client asks for a request that is in the queue: it is tried at once where that is allowed again."""
+    def hand_over(self, vault: bytes, request: bytes, now: int) -> bool:
+        """A client asks for a request that is in the queue: it is tried at once where that is allowed again.
+
+        Returns whether an outcome is to be expected soon.
+        """
         entry = self._entries.get((vault, request))
-        if entry is None or entry.started is not None:
-            return
+        if entry is None:
+            return False
         destination = self._destinations[entry.host]
-        fresh = entry.attempts == 0 and not destination.is_down
-        if not fresh and destination.force(entry, now):
-            entry.due = now
-            self._turns[entry.host] = None
+        if entry.started is not None or (entry.attempts == 0 and not destination.is_down):
+            return True
+        if not destination.force(entry, now):
+            return False
+        entry.due = now
+        self._turns[entry.host] = None
+        return True
 
     def remove(self, vault: bytes, request: bytes) -> None:
         """Forgets a request; one that is on its way still has to be reported."""

@@ -96,13 +96,14 @@ class MailboxStore:
 
         return await self._database.read(work)
 
-    async def put(self, mailbox: bytes, parcel: Parcel, now: int) -> Placement | None:
-        """Keeps a parcel if its slot takes it; `None` where the mailbox is gone. A newer one replaces an older one."""
+    async def put(self, mailbox: Deposit, parcel: Parcel, now: int) -> Placement | None:
+        """Keeps a parcel if its slot takes it; a newer one replaces an older one. `None` where the mailbox is gone."""
 
         def work(connection: Connection) -> Placement | None:
-            query = "SELECT vault, read_id, kind FROM mailboxes WHERE mailbox = ?"
-            row = connection.execute(query, (mailbox,)).fetchone()
-            return None if row is None else _put(connection, row[:2], MailboxKind(row[2]), parcel, self._quotas, now)
+            query = "SELECT 1 FROM mailboxes WHERE vault = ? AND read_id = ? AND deposit_key = ?"
+            if connection.execute(query, (mailbox.vault, mailbox.read_id, mailbox.key)).fetchone() is None:
+                return None
+            return _put(connection, mailbox, parcel, self._quotas, now)
 
         return await self._database.write(work)
 
@@ -179,11 +180,10 @@ class MailboxStore:
         return await self._database.write(lambda connection: _expire(connection, now))
 
 
-def _put(
-    connection: Connection, owner: tuple[bytes, bytes], kind: MailboxKind, parcel: Parcel, quotas: Quotas, now: int
-) -> Placement:
+def _put(connection: Connection, mailbox: Deposit, parcel: Parcel, quotas: Quotas, now: int) -> Placement:
+    owner = (mailbox.vault, mailbox.read_id)
     slots = connection.execute("SELECT slot, sequence FROM slots WHERE vault = ? AND read_id = ?", owner)
-    placement = place(dict(slots.fetchall()), parcel.slot, parcel.sequence, kind)
+    placement = place(dict(slots.fetchall()), parcel.slot, parcel.sequence, mailbox.kind)
     if placement is not Placement.STORE:
         return placement
     used = "SELECT count(*), total(size) FROM parcels WHERE vault = ? AND read_id = ? AND slot != ?"

@@ -1,0 +1,136 @@
+"""The gateway: opens sealed requests from outside, does what they ask for, and seals the answers (spec: gateway.md).
+
+Limits per network and the sizes of bodies are the route's business. Nothing here is logged, so that a request that
+cannot be read leaves the same traces as any other.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Callable, Mapping
+from typing import Final
+
+from kith_protocol.errors import BadSignature, Undecryptable
+from kith_protocol.gateway import (
+    UNREADABLE,
+    FetchGreeting,
+    GreetingResult,
+    GreetingStatus,
+    Put,
+    PutResult,
+    PutStatus,
+    Request,
+    arguments_of,
+    open_request,
+    request_hash,
+    seal_answer,
+)
+from kith_protocol.mailbox import Placement, verify_put
+from kith_protocol.suite import NONCE_BYTES, SEED_BYTES, SealKey, SignKey, digest
+from kith_server.errors import Busy
+from kith_server.server_keys import ServerKeys
+from kith_server.storage.mailboxes import MailboxStore, Parcel
+
+BATCH: Final = 32
+"""Requests that are opened in one go on a thread, a fifth of a millisecond each."""
+MAX_WAITING: Final = 256
+"""Requests that wait to be opened."""
+
+_NOBODY: Final = SignKey(bytes(SEED_BYTES)).public
+"""Verified against where there is no mailbox, so that this takes as long as a wrong signature."""
+_STATUS: Final = {
+    Placement.STORE: PutStatus.STORED,
+    Placement.HAVE: PutStatus.HAVE,
+    Placement.LOWER: PutStatus.LOWER_SEQUENCE,
+    Placement.TAKEN: PutStatus.TAKEN,
+    Placement.FULL: PutStatus.FULL,
+    None: PutStatus.NO_MAILBOX,
+}
+
+
+class _Batch:
+    """Requests that are opened together; it grows until a thread is free for it."""
+
+    def __init__(self) -> None:
+        self.requests: list[bytes] = []
+        self.opened: asyncio.Task[list[Request | None]]
+
+
+class Gateway:
+    """Answers sealed requests. Use inside a running event loop."""
+
+    def __init__(self, keys: ServerKeys, mailboxes: MailboxStore, clock: Callable[[], int]) -> None:
+        self._keys = keys
+        self._mailboxes = mailboxes
+        self._clock = clock
+        self._waiting = 0
+        self._collecting: _Batch | None = None
+        self._turn = asyncio.Lock()
+
+    async def answer(self, raw: bytes) -> bytes:
+        """The sealed answer to `raw`, of one size class; always `UNREADABLE` for what cannot be read.
+
+        Raises `Busy`.
+        """
+        request = await self._open(raw)
+        if request is None:
+            return UNREADABLE
+        arguments = arguments_of(request)
+        result: GreetingResult | PutResult
+        if isinstance(arguments, FetchGreeting):
+            result = await self._greeting(arguments)
+        else:
+            result = await self._put(arguments)
+        return seal_answer(request, request_hash(raw), result, nonce=os.urandom(NONCE_BYTES))
+
+    async def _greeting(self, arguments: FetchGreeting) -> GreetingResult:
+        sealed = await self._mailboxes.find_greeting(arguments.link_id, self._clock())
+        if sealed is None:
+            return GreetingResult(GreetingStatus.NOT_FOUND)
+        return GreetingResult(GreetingStatus.FOUND, sealed)
+
+    async def _put(self, put: Put) -> PutResult:
+        mailbox = await self._mailboxes.find(put.mailbox)
+        key = _NOBODY if mailbox is None else mailbox.key
+        try:
+            verify_put(key, put.mailbox, put.slot, put.sequence, put.parcel, signature=put.signature)
+        except BadSignature:
+            mailbox = None
+        if mailbox is None:
+            return PutResult(PutStatus.NO_MAILBOX)
+        parcel = Parcel(put.slot, put.sequence, digest(put.parcel), put.parcel)
+        return PutResult(_STATUS[await self._mailboxes.put(mailbox, parcel, self._clock())])
+
+    async def _open(self, raw: bytes) -> Request | None:
+        if self._waiting >= MAX_WAITING:
+            raise Busy
+        batch = self._collecting
+        if batch is None or len(batch.requests) >= BATCH:
+            batch = self._collecting = _Batch()
+            batch.opened = asyncio.create_task(self._open_batch(batch))
+        batch.requests.append(raw)
+        place = len(batch.requests) - 1
+        self._waiting += 1
+        try:
+            # One caller that goes away must not take the answer from the others.
+            return (await asyncio.shield(batch.opened))[place]
+        finally:
+            self._waiting -= 1
+
+    async def _open_batch(self, batch: _Batch) -> list[Request | None]:
+        async with self._turn:
+            if self._collecting is batch:
+                self._collecting = None
+            return await asyncio.to_thread(self._open_all, batch.requests, self._clock())
+
+    def _open_all(self, requests: list[bytes], now: int) -> list[Request | None]:
+        keys, fingerprint = self._keys.opening, self._keys.fingerprint
+        return [_open_one(keys, fingerprint, raw, now) for raw in requests]
+
+
+def _open_one(keys: Mapping[bytes, SealKey], fingerprint: bytes, raw: bytes, now: int) -> Request | None:
+    try:
+        return open_request(keys, fingerprint, raw, now)
+    except Undecryptable:
+        return None
