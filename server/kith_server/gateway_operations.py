@@ -30,7 +30,7 @@ from kith_protocol.mailbox import Placement, verify_put
 from kith_protocol.suite import NONCE_BYTES, SEED_BYTES, SealKey, SignKey, digest
 from kith_server.errors import Busy
 from kith_server.server_keys import ServerKeys
-from kith_server.storage.mailboxes import MailboxStore, Parcel
+from kith_server.storage.mail_interface import MailboxStore, Parcel
 
 BATCH: Final = 32
 """Requests that are opened in one go on a thread, a fifth of a millisecond each."""

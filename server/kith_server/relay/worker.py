@@ -18,7 +18,7 @@ from kith_protocol.wire import RelayAnswer
 from kith_server.errors import Busy
 from kith_server.outbound import Outbound, OutboundRefused, OutboundUnreachable, Reason
 from kith_server.relay.queue import GiveUp, Outcome, RelayQueue, Try
-from kith_server.storage.relay import RelayStore
+from kith_server.storage.mail_interface import RelayStore
 
 PATIENCE_SECONDS: Final = 3.0
 """How long a client that hands a request over waits for its answer."""

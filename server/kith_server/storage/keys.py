@@ -1,4 +1,4 @@
-"""Keeps the gateway keys. What they are for, and when they change, is decided in `server_keys`."""
+"""The gateway keys in SQLite (interface: `GatewayKeyStore`). When they change is decided in `server_keys`."""
 
 from __future__ import annotations
 
@@ -13,17 +13,13 @@ if TYPE_CHECKING:
     from sqlite3 import Connection
 
 
-class GatewayKeyStore:
-    """The private gateway keys in the database."""
+class SqliteGatewayKeys:
+    """Implements `GatewayKeyStore`."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     async def current(self, seed: bytes, now: int) -> list[GatewayKey]:
-        """All keys still kept, among them one to offer at `now`: made from `seed` (32 random bytes) where there is
-        none. Keys whose time is over are erased.
-        """
-
         def work(connection: Connection) -> list[GatewayKey]:
             connection.execute("DELETE FROM gateway_keys WHERE valid_until <= ?", (now - KEY_RETENTION,))
             rows = connection.execute("SELECT seed, valid_from, valid_until FROM gateway_keys").fetchall()

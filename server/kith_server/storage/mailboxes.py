@@ -1,4 +1,4 @@
-"""Mailboxes, the parcels in them, and greetings. Who may do what is decided by the callers.
+"""Mailboxes, the parcels in them, and greetings in SQLite (interface: `MailboxStore`).
 
 Which put is kept is decided by `kith_protocol.mailbox.place`, inside the transaction that keeps it.
 """
@@ -6,61 +6,31 @@ Which put is kept is decided by `kith_protocol.mailbox.place`, inside the transa
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from kith_protocol.errors import LimitExceeded
 from kith_protocol.mailbox import MailboxKind, Placement, place
 from kith_protocol.wire import OpenMailbox, ParcelPage, StoredParcel
 from kith_server.config import Quotas
-from kith_server.errors import HttpRefusal, not_found
+from kith_server.errors import HttpRefusal
 from kith_server.storage.database import Database
+from kith_server.storage.mail_interface import MAX_GREETINGS, MAX_PAGE_BYTES, PARCEL_LIFETIME, Deposit, Parcel
 
 if TYPE_CHECKING:
     from sqlite3 import Connection
 
-PARCEL_LIFETIME: Final = 90 * 24 * 3600 * 1000
-"""Milliseconds that a parcel waits to be read."""
-MAX_PAGE_BYTES: Final = 1024 * 1024
-"""Parcels in one page, together."""
-MAX_GREETINGS: Final = 1000
-"""Open invites of one vault."""
 EXPIRE_AT_ONCE: Final = 200
 """Rows that one transaction of the clean-up removes."""
 
 
-@dataclass(frozen=True, slots=True)
-class Deposit:
-    """What a put needs to know of a mailbox."""
-
-    vault: bytes
-    read_id: bytes
-    key: bytes
-    kind: MailboxKind
-
-
-@dataclass(frozen=True, slots=True)
-class Parcel:
-    """A put whose signature holds."""
-
-    slot: bytes
-    sequence: int
-    hash: bytes
-    body: bytes
-
-
-class MailboxStore:
-    """Mailboxes and greetings in the database. All methods may raise `Busy`."""
+class SqliteMailboxes:
+    """Implements `MailboxStore`."""
 
     def __init__(self, database: Database, quotas: Quotas) -> None:
         self._database = database
         self._quotas = quotas
 
     async def open(self, vault: bytes, read_id: bytes, wanted: OpenMailbox) -> None:
-        """Opens a mailbox; repeating it changes nothing.
-
-        Raises `HttpRefusal` where one of the ids is used otherwise, `LimitExceeded`.
-        """
         values = (wanted.mailbox, wanted.deposit_key, int(wanted.kind))
 
         def work(connection: Connection) -> None:
@@ -79,16 +49,12 @@ class MailboxStore:
         await self._database.write(work)
 
     async def delete(self, vault: bytes, read_id: bytes) -> None:
-        """Deletes a mailbox with all that is in it; nothing happens where there is none."""
-
         def work(connection: Connection) -> None:
             connection.execute("DELETE FROM mailboxes WHERE vault = ? AND read_id = ?", (vault, read_id))
 
         await self._database.write(work)
 
     async def find(self, mailbox: bytes) -> Deposit | None:
-        """The mailbox with this write id."""
-
         def work(connection: Connection) -> Deposit | None:
             query = "SELECT vault, read_id, deposit_key, kind FROM mailboxes WHERE mailbox = ?"
             row = connection.execute(query, (mailbox,)).fetchone()
@@ -97,8 +63,6 @@ class MailboxStore:
         return await self._database.read(work)
 
     async def put(self, mailbox: Deposit, parcel: Parcel, now: int) -> Placement | None:
-        """Keeps a parcel if its slot takes it; a newer one replaces an older one. `None` where the mailbox is gone."""
-
         def work(connection: Connection) -> Placement | None:
             query = "SELECT 1 FROM mailboxes WHERE vault = ? AND read_id = ? AND deposit_key = ?"
             if connection.execute(query, (mailbox.vault, mailbox.read_id, mailbox.key)).fetchone() is None:
@@ -108,8 +72,6 @@ class MailboxStore:
         return await self._database.write(work)
 
     async def page(self, vault: bytes, after: int) -> ParcelPage:
-        """What waits for `vault` and arrived after the cursor: at least one parcel if there is one."""
-
         def work(connection: Connection) -> ParcelPage:
             query = (
                 "SELECT arrival, read_id, slot, sequence, parcel FROM parcels"
@@ -129,7 +91,6 @@ class MailboxStore:
         return await self._database.read(work)
 
     async def delete_parcels(self, vault: bytes, hashes: Iterable[bytes]) -> None:
-        """Deletes parcels by their SHA-256; unknown ones are passed over. Their sequences stay known."""
         rows = [(vault, digest) for digest in hashes]
 
         def work(connection: Connection) -> None:
@@ -138,11 +99,6 @@ class MailboxStore:
         await self._database.write(work)
 
     async def put_greeting(self, vault: bytes, link_id: bytes, sealed: bytes, expires: int) -> None:
-        """Keeps a greeting; the same vault may put another one in its place.
-
-        Raises `HttpRefusal` where the id belongs to another vault, `LimitExceeded`.
-        """
-
         def work(connection: Connection) -> None:
             owner = connection.execute("SELECT vault FROM greetings WHERE link_id = ?", (link_id,)).fetchone()
             if owner is not None and owner[0] != vault:
@@ -156,18 +112,12 @@ class MailboxStore:
         await self._database.write(work)
 
     async def delete_greeting(self, vault: bytes, link_id: bytes) -> None:
-        """Takes a greeting back. Raises `HttpRefusal` (not found) where the vault has no such greeting."""
-
         def work(connection: Connection) -> None:
-            query = "DELETE FROM greetings WHERE link_id = ? AND vault = ?"
-            if not connection.execute(query, (link_id, vault)).rowcount:
-                raise not_found("greeting")
+            connection.execute("DELETE FROM greetings WHERE link_id = ? AND vault = ?", (link_id, vault))
 
         await self._database.write(work)
 
     async def find_greeting(self, link_id: bytes, now: int) -> bytes | None:
-        """The sealed greeting under `link_id`, unless it has expired."""
-
         def work(connection: Connection) -> bytes | None:
             query = "SELECT sealed FROM greetings WHERE link_id = ? AND expires > ?"
             row = connection.execute(query, (link_id, now)).fetchone()
@@ -176,7 +126,6 @@ class MailboxStore:
         return await self._database.read(work)
 
     async def expire(self, now: int) -> bool:
-        """Removes some of what is too old; returns whether there may be more."""
         return await self._database.write(lambda connection: _expire(connection, now))
 
 

@@ -1,8 +1,10 @@
-"""The relay's requests and their answers. When they are sent is decided in `relay.queue`, by `relay.worker`."""
+"""The relay's requests and their answers in SQLite (interface: `RelayStore`).
+
+When they are sent is decided in `relay.queue`, and done by `relay.worker`.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from kith_protocol.errors import LimitExceeded
@@ -10,38 +12,23 @@ from kith_protocol.wire import RelayAnswer, RelayState
 from kith_server.config import Quotas
 from kith_server.errors import HttpRefusal, not_found
 from kith_server.storage.database import Database
+from kith_server.storage.mail_interface import ANSWER_LIFETIME, Waiting
 
 if TYPE_CHECKING:
     from sqlite3 import Connection
 
-ANSWER_LIFETIME: Final = 14 * 24 * 3600 * 1000
-"""Milliseconds that an answer waits to be collected."""
 EXPIRE_AT_ONCE: Final = 200
 """Rows that one transaction of the clean-up removes."""
 
 
-@dataclass(frozen=True, slots=True)
-class Waiting:
-    """A request that waits for its destination."""
-
-    vault: bytes
-    request: bytes
-    host: str
-    created: int
-    due: int
-    attempts: int
-
-
-class RelayStore:
-    """Requests in the database; `request` is the SHA-256 of a sealed request. All methods may raise `Busy`."""
+class SqliteRelay:
+    """Implements `RelayStore`."""
 
     def __init__(self, database: Database, quotas: Quotas) -> None:
         self._database = database
         self._quotas = quotas
 
     async def waiting(self) -> list[Waiting]:
-        """All requests that are queued, in the order in which they came."""
-
         def work(connection: Connection) -> list[Waiting]:
             query = (
                 "SELECT vault, request, host, created, due, attempts FROM relay_requests"
@@ -52,11 +39,6 @@ class RelayStore:
         return await self._database.read(work)
 
     async def put(self, vault: bytes, request: bytes, host: str, body: bytes, now: int) -> Waiting | None:
-        """Queues a request. Returns it as it is queued, perhaps since earlier; `None` where its answer is there.
-
-        One that was given up begins anew. Raises `LimitExceeded`, or `HttpRefusal` where it was for another host.
-        """
-
         def work(connection: Connection) -> Waiting | None:
             query = "SELECT host, created, due, attempts, state FROM relay_requests WHERE vault = ? AND request = ?"
             row = connection.execute(query, (vault, request)).fetchone()
@@ -76,8 +58,6 @@ class RelayStore:
         return await self._database.write(work)
 
     async def body(self, vault: bytes, request: bytes) -> bytes | None:
-        """The sealed request itself, while it is queued."""
-
         def work(connection: Connection) -> bytes | None:
             query = (
                 "SELECT body FROM relay_bodies JOIN relay_requests USING (vault, request)"
@@ -89,8 +69,6 @@ class RelayStore:
         return await self._database.read(work)
 
     async def look_up(self, vault: bytes, request: bytes) -> RelayAnswer:
-        """How a request stands. Raises `HttpRefusal` (not found)."""
-
         def work(connection: Connection) -> RelayAnswer:
             query = "SELECT state, reason FROM relay_requests WHERE vault = ? AND request = ?"
             row = connection.execute(query, (vault, request)).fetchone()
@@ -105,8 +83,6 @@ class RelayStore:
         return await self._database.read(work)
 
     async def answered(self, vault: bytes, request: bytes, answer: bytes, now: int) -> None:
-        """Keeps the sealed answer in place of the request."""
-
         def work(connection: Connection) -> None:
             query = (
                 "UPDATE relay_requests SET state = ?, size = ?, settled = ?, reason = ''"
@@ -120,8 +96,6 @@ class RelayStore:
         await self._database.write(work)
 
     async def failed(self, vault: bytes, request: bytes, attempts: int, due: int, reason: str) -> None:
-        """Remembers when a request is tried again, and why it has to be."""
-
         def work(connection: Connection) -> None:
             query = "UPDATE relay_requests SET attempts = ?, due = ?, reason = ? WHERE vault = ? AND request = ?"
             connection.execute(query, (attempts, due, reason, vault, request))
@@ -129,8 +103,6 @@ class RelayStore:
         await self._database.write(work)
 
     async def given_up(self, vault: bytes, request: bytes, reason: str, now: int) -> None:
-        """The request is not tried any more."""
-
         def work(connection: Connection) -> None:
             query = (
                 "UPDATE relay_requests SET state = ?, size = 0, settled = ?, reason = ? WHERE vault = ? AND request = ?"
@@ -141,16 +113,12 @@ class RelayStore:
         await self._database.write(work)
 
     async def forget(self, vault: bytes, request: bytes) -> None:
-        """Deletes a request and its answer; nothing happens where there is none."""
-
         def work(connection: Connection) -> None:
             connection.execute("DELETE FROM relay_requests WHERE vault = ? AND request = ?", (vault, request))
 
         await self._database.write(work)
 
     async def expire(self, now: int) -> bool:
-        """Removes some of the answers that nobody collected; returns whether there may be more."""
-
         def work(connection: Connection) -> bool:
             query = "SELECT vault, request FROM relay_requests WHERE settled <= ? LIMIT ?"
             old = connection.execute(query, (now - ANSWER_LIFETIME, EXPIRE_AT_ONCE)).fetchall()
