@@ -1,20 +1,29 @@
 # make demo   the main job on this machine, shown step by step
 # make test   everything that CI checks
-.PHONY: setup demo test lint typecheck bench
+.PHONY: setup demo test lint typecheck
 
 PYTHON ?= python3
 BIN := .venv/bin
 
 setup: .venv/installed
 
-# Debian keeps ensurepip in a package of its own; say so instead of showing a trace.
+# Debian keeps what makes virtual environments in a package of its own: root gets it installed, others are told.
 .venv/installed: pyproject.toml constraints.txt
-	@$(PYTHON) -m venv .venv >/dev/null 2>&1 \
-	  || { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && apt-get update -qq && apt-get install -y -qq python3-venv >/dev/null && $(PYTHON) -m venv .venv; } \
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	  || { echo "Kithbook needs Python 3.11 or newer: run 'make PYTHON=/path/to/python3.11 $(MAKECMDGOALS)'." >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null \
+	  || { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && echo "Installing python3-venv ..." \
+	    && { apt-get install -y -qq python3-venv >/dev/null 2>&1 \
+	      || { apt-get update -qq && apt-get install -y -qq python3-venv; } >/dev/null; } \
+	    && $(PYTHON) -c 'import ensurepip, venv' 2>/dev/null; } \
 	  || { echo "Python's venv module is missing: run 'sudo apt install python3-venv' and try again." >&2; exit 1; }
+	@$(PYTHON) -m venv --clear .venv
 	@echo "Installing into .venv (once) ..."
 	@$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[server,dev]'
 	@touch $@
+
+demo: setup
+	@$(BIN)/python -m tests.system.demo
 
 lint: setup
 	$(BIN)/ruff check .
