@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+import tomllib
 from pathlib import Path
 
 import pytest
 import trustme
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 DEPLOY = Path(__file__).resolve().parent.parent / "deploy"
 
@@ -60,3 +63,18 @@ def test_caddy_accepts_its_example(monkeypatch: pytest.MonkeyPatch, tmp_path: Pa
     done = run("caddy", "validate", "--config", DEPLOY / "Caddyfile", "--adapter", "caddyfile")
     assert done.returncode == 0, done.stderr
     assert "Valid configuration" in done.stdout + done.stderr
+
+
+def test_setup_installs_pinned_versions_of_everything_that_is_asked_for() -> None:
+    repository = DEPLOY.parent
+    lines = (repository / "constraints.txt").read_text().splitlines()
+    pins = [Requirement(line) for line in lines if not line.startswith("#")]
+    versions = {canonicalize_name(pin.name): str(pin.specifier).removeprefix("==") for pin in pins}
+    project = tomllib.loads((repository / "pyproject.toml").read_text())["project"]
+    extras = project["optional-dependencies"]
+    for text in (*project["dependencies"], *extras["server"], *extras["dev"]):
+        wanted = Requirement(text)
+        pinned = versions.get(canonicalize_name(wanted.name))
+        assert pinned is not None, f"{wanted.name} has no line in constraints.txt"
+        assert wanted.specifier.contains(pinned), f"constraints.txt pins {wanted.name} {pinned}, but {text} is wanted"
+    assert lines[1:] == sorted(lines[1:], key=str.lower)

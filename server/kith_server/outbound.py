@@ -103,7 +103,8 @@ class Outbound:
         self._settings = settings
         self._resolver = resolver
         self._own_resolver: AbstractResolver | None = None
-        self._tls = tls
+        # Reads the system's certificates, for some 20 ms: here rather than in the middle of serving.
+        self._tls = tls or ssl.create_default_context()
         self._deadline = deadline
         self._session: aiohttp.ClientSession | None = None
 
@@ -175,7 +176,7 @@ class Outbound:
             connector = aiohttp.TCPConnector(
                 resolver=self._resolver,
                 socket_factory=self._socket_factory(),
-                ssl=self._tls or ssl.create_default_context(),
+                ssl=self._tls,
                 limit=MAX_CONNECTIONS,
                 limit_per_host=MAX_CONNECTIONS_PER_HOST,
             )
