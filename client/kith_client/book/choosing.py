@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import Final
 
-from kith_client.book.problems import Ambiguous, BadValue, Choice, NotFound
+from kith_client.book.problems import Ambiguous, BadValue, Choice, NotFound, checked_text
 from kith_client.book.properties import named
 from kith_client.contacts.model import STRUCTURAL, Property, Unit, lead_property
 from kith_client.contacts.views import make_property, text_of
@@ -26,7 +26,7 @@ def given_property(name: str, text: str, params: tuple[tuple[str, tuple[str, ...
         raise BadValue("A property needs a value. 'unset' takes one away.")
     if len(text) > MAX_VALUE_CHARS:
         raise BadValue(f"A value has at most {MAX_VALUE_CHARS} characters.")
-    return make_property(name, text, params)
+    return make_property(name, checked_text(text), params)
 
 
 def is_key(prop: str, units: Mapping[str, Unit]) -> bool:

@@ -9,7 +9,7 @@ from typing import Final
 
 from kith_client.book.facets import granted
 from kith_client.book.names import record_of
-from kith_client.book.problems import BadValue, NotFound
+from kith_client.book.problems import BadValue, NotFound, checked_text
 from kith_client.book.properties import put_units
 from kith_client.contacts.views import search_key
 from kith_client.stamp import Contents, Edit, Stamp, of_kind
@@ -58,7 +58,7 @@ def require_circle(contents: Contents, name: str) -> tuple[bytes, ...]:
 
 def circle_name(text: str) -> str:
     """A circle's name as it is kept. Raises `BadValue`."""
-    name = unicodedata.normalize("NFC", " ".join(text.split()))
+    name = unicodedata.normalize("NFC", " ".join(checked_text(text).split()))
     if not 1 <= len(name) <= MAX_NAME_CHARS:
         raise BadValue(f"A circle's name has 1 to {MAX_NAME_CHARS} characters.")
     return name

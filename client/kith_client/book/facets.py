@@ -5,7 +5,7 @@ from __future__ import annotations
 import unicodedata
 from typing import Final
 
-from kith_client.book.problems import BadValue
+from kith_client.book.problems import BadValue, checked_text
 from kith_client.book.properties import facets_of, is_property
 from kith_client.stamp import Contents, of_kind, the_one
 from kith_protocol.content import Content
@@ -17,7 +17,7 @@ MAX_FACET_CHARS: Final = 64
 
 def facet_name(text: str) -> str:
     """The facet that a person means: case does not count. Raises `BadValue`."""
-    name = unicodedata.normalize("NFC", " ".join(text.split()).casefold())
+    name = unicodedata.normalize("NFC", " ".join(checked_text(text).split()).casefold())
     if (
         not 1 <= len(name) <= MAX_FACET_CHARS
         or "/" in name

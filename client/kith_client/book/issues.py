@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from kith_client.book.layers import Layers
-from kith_client.book.names import device_name
+from kith_client.book.names import device_name, words
 from kith_client.book.parts import Parts
 from kith_client.book.problems import BadValue
 from kith_client.book.properties import is_property, new_key, put_and_remember, put_units
@@ -96,17 +96,19 @@ def resolve_issue(contents: Contents, stamp: Stamp, issue: Issue, keep: Keep | N
 
 def _told(contents: Contents) -> Iterator[Issue]:
     for record, content in of_kind(contents, "issue").items():
-        kind = content.value("kind")
+        told = content.value("kind")
+        kind = told if isinstance(told, str) and told in _ISSUE_KINDS else "alarm"
         yield Issue(
-            record.hex(), kind if kind in _ISSUE_KINDS else "alarm", str(content.value("text")), record=record
+            record.hex(), kind, words(content, "text"), record=record
         )  # fmt: skip
 
 
 def _set_aside(contents: Contents) -> Iterator[Issue]:
     for record, content in of_kind(contents, SET_ASIDE).items():
         if content.value("part", 0) == 0:
-            where = f"{content.value('file')}, line {content.value('line')}"
-            yield Issue(record.hex(), "set_aside", f"{where}: {content.value('reason')}", record=record)
+            line = content.value("line")
+            where = words(content, "file") + (f", line {line}" if isinstance(line, int) else "")
+            yield Issue(record.hex(), "set_aside", f"{where}: {words(content, 'reason')}", record=record)
 
 
 def _conflicts(contents: Contents) -> Iterator[Issue]:

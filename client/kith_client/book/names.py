@@ -27,6 +27,12 @@ def name_of(content: Content) -> str:
     return display_name([full]) if full is not None else display_name(units_of(content).values())
 
 
+def words(content: Content, key: str) -> str:
+    """The text of a unit; empty where it holds something else."""
+    value = content.value(key)
+    return value if isinstance(value, str) else ""
+
+
 def buried(trash: Content) -> Content:
     """The contact inside a trash record, as far as it can be read."""
     from kith_protocol.content import content_of

@@ -7,7 +7,8 @@ from datetime import date
 from typing import Final
 
 from kith_client.book.layers import MINE, Layers
-from kith_client.book.problems import BadValue
+from kith_client.book.names import words
+from kith_client.book.problems import BadValue, checked_text
 from kith_client.book.properties import put_units
 from kith_client.stamp import Contents, Edit, Stamp, of_kind
 from kith_protocol.content import Content
@@ -47,7 +48,7 @@ def add_note(
     record = stamp.record_id()
     values = {
         "contact": contact,
-        "text": text.strip(),
+        "text": checked_text(text).strip(),
         "kind": kind,
         "at": at.isoformat(),
         "remind": remind.isoformat() if remind else None,
@@ -82,13 +83,8 @@ def _note(layers: Layers, record: bytes, content: Content) -> Note:
         record.hex(),
         contact.hex() if isinstance(contact, bytes) else "",
         layers.name(contact),
-        _text(content, "kind"),
-        _text(content, "at"),
-        _text(content, "text"),
+        words(content, "kind"),
+        words(content, "at"),
+        words(content, "text"),
         remind if isinstance(remind, str) else None,
     )
-
-
-def _text(content: Content, key: str) -> str:
-    value = content.value(key)
-    return value if isinstance(value, str) else ""

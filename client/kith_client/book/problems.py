@@ -49,3 +49,12 @@ class NotAllowed(BookError):
     """The book would no longer make sense."""
 
     code = "not-allowed"
+
+
+def checked_text(text: str) -> str:
+    """`text`, if it is text: a command line may carry bytes that are none. Raises `BadValue`."""
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:
+        raise BadValue("This is not text in UTF-8.") from None
+    return text

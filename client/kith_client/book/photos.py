@@ -1,0 +1,36 @@
+"""Pictures of contacts: kept in records of their own, put back where a whole card is wanted."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Final
+
+from kith_client.book.parts import Parts
+from kith_client.book.problems import NotFound
+from kith_client.contacts.model import Unit
+from kith_client.contacts.photos import join_photo, photo_reference
+from kith_client.stamp import Contents
+
+PHOTO: Final = "photo"
+"""Kind of the records that hold pictures (spec: content.md)."""
+
+
+class Photos:
+    """The pictures of a book."""
+
+    def __init__(self, contents: Contents) -> None:
+        self._parts = Parts(contents, PHOTO, "data")
+
+    def joined(self, units: Iterable[Unit]) -> list[Unit]:
+        """The units with their pictures inside. A picture that is missing here leaves its property out."""
+        found = []
+        for unit in units:
+            digest = photo_reference(unit)
+            if digest is None:
+                found.append(unit)
+            elif digest in self._parts:
+                try:
+                    found.append(join_photo(unit, self._parts.joined(digest)))
+                except NotFound:
+                    continue
+        return found

@@ -1,0 +1,131 @@
+"""`kith grant`, `withdraw`, `preview`, `share`, `unshare`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from kith_client.book.facets import facet_name
+from kith_client.book.grants import grant, resolve_target, still_granted_by, views, withdraw
+from kith_client.book.layers import Layers, peer_id
+from kith_client.book.resolve import resolve_contact, resolve_peer, resolve_record
+from kith_client.book.shares import Shared, share, shared_with, unshare, version
+from kith_client.book.views import view_of
+from kith_client.cli import shapes
+from kith_client.cli.options import command
+from kith_client.cli.output import Output
+from kith_client.cli.session import Book, with_book
+from kith_client.contacts.model import Property
+from kith_client.contacts.views import text_of
+from kith_client.stamp import Contents
+
+
+@command("grant", "kith grant Bob private", "kith grant Fencing family")
+@click.argument("target", metavar="PEER|CIRCLE")
+@click.argument("facet")
+@with_book
+async def grant_command(book: Book, out: Output, target: str, facet: str) -> None:
+    """Let a peer, or the peers in a circle, see FACET of my card from the next sync on."""
+    found = resolve_target(book.contents, target)
+    edit = grant(book.contents, book.stamp(), found, facet)
+    await book.apply(edit, [f"granted {facet_name(facet)} to {target}"] if edit else [])
+    out.message("Granted." if edit else "This was granted already.")
+    _answer(book, out, views(book.contents, found))
+
+
+@command("withdraw", "kith withdraw Bob private")
+@click.argument("target", metavar="PEER|CIRCLE")
+@click.argument("facet")
+@with_book
+async def withdraw_command(book: Book, out: Output, target: str, facet: str) -> None:
+    """Take FACET back from a peer or a circle. What somebody has read cannot be unread."""
+    found = resolve_target(book.contents, target)
+    edit = withdraw(book.contents, book.stamp(), found, facet)
+    await book.apply(edit, [f"withdrew {facet_name(facet)} from {target}"])
+    through = still_granted_by(book.contents, found, facet)
+    out.message("Withdrawn.")
+    if through:
+        out.warn(f"The peer still sees it through: {', '.join(through)}.")
+    _answer(book, out, views(book.contents, found))
+
+
+@command("preview", "kith preview Bob")
+@click.argument("peer")
+@with_book
+async def preview_command(book: Book, out: Output, peer: str) -> None:
+    """Show exactly what PEER sees: of my card, and what else I share."""
+    found = resolve_peer(book.contents, peer)
+    view, shared = view_of(book.contents, found), shared_with(book.contents, found)
+
+    def show() -> None:
+        _show_view(out, view)
+        _show_shared(out, shared)
+
+    out.result({"view": shapes.view(view), "shared": [_shape(each) for each in shared]}, show)
+
+
+@command("share", "kith share note 7f3a12bc --with Bob", 'kith share card "Carla Ruiz" --with Bob')
+@click.argument("kind", type=click.Choice(["card", "note"]))
+@click.argument("item")
+@click.option("--with", "peer", required=True, metavar="PEER", help="Who gets it.")
+@with_book
+async def share_command(book: Book, out: Output, kind: str, item: str, peer: str) -> None:
+    """Let PEER have a note, or the card of a contact."""
+    found, to = _item(book.contents, kind, item), resolve_peer(book.contents, peer)
+    name = Layers(book.contents).peer_names(to)[0]
+    await book.apply(share(book.contents, book.stamp(), found, to), [f"shared a {kind} with {name}"])
+    out.message(f"Shared with {name}; it goes out at the next sync.")
+    out.result({"version": version(book.contents, to, found)})
+
+
+@command("unshare", "kith unshare note 7f3a12bc --with Bob")
+@click.argument("kind", type=click.Choice(["card", "note"]))
+@click.argument("item")
+@click.option("--with", "peer", required=True, metavar="PEER", help="Who has it.")
+@with_book
+async def unshare_command(book: Book, out: Output, kind: str, item: str, peer: str) -> None:
+    """Take a note or card back from PEER. What somebody has read cannot be unread."""
+    found, to = _item(book.contents, kind, item), resolve_peer(book.contents, peer)
+    name = Layers(book.contents).peer_names(to)[0]
+    await book.apply(unshare(book.contents, book.stamp(), found, to), [f"took a {kind} back from {name}"])
+    out.message(f"Taken back from {name} at the next sync.")
+    out.result({"version": version(book.contents, to, found)})
+
+
+def _item(contents: Contents, kind: str, item: str) -> bytes:
+    if kind == "card":
+        return resolve_contact(contents, item)
+    return resolve_record(contents, "note", item, "note", "'kith note list' shows them all.")
+
+
+def _answer(book: Book, out: Output, found: dict[str, list[Property]]) -> None:
+    names = {peer_id(book.contents, record): name for record, name in _peers(book.contents, found)}
+
+    def show() -> None:
+        for peer, view in found.items():
+            out.line(f"{names[peer]} sees:")
+            _show_view(out, view)
+
+    out.result({"views": {peer: shapes.view(view) for peer, view in found.items()}}, show)
+
+
+def _peers(contents: Contents, wanted: dict[str, Any]) -> list[tuple[bytes, str]]:
+    layers = Layers(contents)
+    records = [record for record, content in contents.items() if content.kind == "peer"]
+    return [(record, layers.peer_names(record)[0]) for record in records if peer_id(contents, record) in wanted]
+
+
+def _show_view(out: Output, view: list[Property]) -> None:
+    out.table(("Property", "Value"), [(prop.key, text_of(prop)) for prop in view])
+
+
+def _show_shared(out: Output, shared: list[Shared]) -> None:
+    if shared:
+        out.line()
+        rows = [(each.kind, each.id[:8], each.name, str(each.version)) for each in shared]
+        out.table(("Shared", "Id", "About", "Version"), rows)
+
+
+def _shape(each: Shared) -> dict[str, object]:
+    return {"kind": each.kind, "id": each.id, "name": each.name, "version": each.version}

@@ -1,0 +1,121 @@
+"""The one seam between the commands and the core: an opened book, and a way to run a command on it."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable
+from contextlib import asynccontextmanager
+from datetime import date, datetime
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Protocol, TypeVar
+
+import click
+
+from kith_client.cli.options import Settings, settings
+from kith_client.cli.output import Output
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from kith_client.home import Home
+    from kith_client.stamp import Contents, Edit, Stamp
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+class LoggedEvent(Protocol):
+    """One entry of the device's log."""
+
+    @property
+    def at(self) -> int: ...
+    @property
+    def what(self) -> str: ...
+    @property
+    def by(self) -> str: ...
+
+
+class Book(Protocol):
+    """What commands need of an opened vault."""
+
+    @property
+    def contents(self) -> Contents:
+        """All records as they stand."""
+
+    def stamp(self) -> Stamp:
+        """What an edit made now carries."""
+
+    async def apply(self, edit: Edit, what: Iterable[str] = ()) -> None:
+        """Makes an edit, durable before it returns; `what` goes to the log."""
+
+    async def events(self, last: int = 500) -> Sequence[LoggedEvent]:
+        """The newest entries of the log, oldest first."""
+
+
+def home_of(chosen: Settings) -> Home:
+    """The home folder that the person chose."""
+    from kith_client.home import Home
+
+    return Home.find(chosen.home)
+
+
+def ask_passphrase() -> str:
+    """Asks on the terminal. Raises `WrongPassphrase` where nobody can be asked."""
+    if not sys.stdin.isatty():
+        from kith_client.unlock import cannot_ask
+
+        return cannot_ask()
+    answer: str = click.prompt("Passphrase", hide_input=True, err=True)
+    return answer
+
+
+@asynccontextmanager
+async def _vault(chosen: Settings) -> AsyncIterator[Book]:
+    from kith_client.vault import Vault
+
+    async with await Vault.open(home_of(chosen), ask_passphrase) as vault:
+        yield vault
+
+
+@asynccontextmanager
+async def open_book(chosen: Settings) -> AsyncIterator[Book]:
+    """The book that the person chose. Raises `NoVault`, `WrongPassphrase`, `Busy`."""
+    async with (chosen.opener or _vault)(chosen) as book:
+        yield book
+
+
+def with_book(work: Callable[Concatenate[Book, Output, P], Awaitable[None]]) -> Callable[P, None]:
+    """Makes a plain function of an async command that works on the book."""
+
+    @functools.wraps(work)
+    def command(*args: P.args, **kwargs: P.kwargs) -> None:
+        chosen = settings()
+
+        async def on_book() -> None:
+            async with open_book(chosen) as book:
+                await work(book, Output(chosen), *args, **kwargs)
+
+        run_async(on_book())
+
+    return command
+
+
+def run_async(work: Coroutine[Any, Any, T]) -> T:
+    """Runs the one coroutine of a command."""
+    return asyncio.run(work)
+
+
+def today_of(book: Book) -> date:
+    """Today where the person is."""
+    return datetime.fromtimestamp(book.stamp().now / 1000).astimezone().date()
+
+
+def one_line(text: str) -> str:
+    """`text`, or, for `-`, one line of standard input. Raises a usage error where that is empty."""
+    if text != "-":
+        return text
+    line = sys.stdin.readline().rstrip("\r\n")
+    if not line:
+        raise click.UsageError("'-' reads one line of standard input, and there was none.")
+    return line
