@@ -1,0 +1,119 @@
+"""Persons, servers and whole handshakes for the tests, made from fixed bytes so that every run is the same."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from functools import lru_cache
+
+from kith_protocol.handshake import (
+    Established,
+    OpenedAnswer,
+    OpenedFinish,
+    PendingAnswer,
+    make_answer,
+    make_finish,
+    open_answer,
+    open_finish,
+)
+from kith_protocol.invite import OpenedGreeting, OwnInvite, new_invite, open_greeting, seal_greeting
+from kith_protocol.mailbox import OwnMailbox, new_mailbox
+from kith_protocol.parcel import ParcelBody
+from kith_protocol.persona import OwnPersona, sign_persona
+from kith_protocol.phrase import root_key
+from kith_protocol.suite import HybridSignKey, SealKey
+
+NOW = 1_800_000_000_000
+DAY = 24 * 3600 * 1000
+FINGERPRINT = b"fingerprint-of-a"
+
+
+def fixed(name: str, length: int = 32) -> bytes:
+    """Bytes that look random and are the same in every run."""
+    return hashlib.shake_256(name.encode()).digest(length)
+
+
+def hybrid(name: str) -> HybridSignKey:
+    return HybridSignKey(fixed(name + "-ed25519"), fixed(name + "-mldsa"))
+
+
+@lru_cache(maxsize=64)
+def persona_of(name: str, number: int = 1) -> OwnPersona:
+    """The persona of a person whose root depends on the name only."""
+    sign = hybrid(f"{name}-persona-{number}")
+    raw = sign_persona(root_key(fixed(name)), sign, SealKey(fixed(f"{name}-seal-{number}")).public, number)
+    return OwnPersona(raw, sign)
+
+
+def mailbox_of(name: str, host: str = "a.example") -> OwnMailbox:
+    return new_mailbox(host, FINGERPRINT, fixed(name + "-mailbox", 64))
+
+
+def invite_by(name: str, *, host: str = "a.example", label: str = "Anna", number: int = 1) -> OwnInvite:
+    return new_invite(
+        host,
+        FINGERPRINT,
+        persona_of(name, number).raw,
+        label,
+        NOW + 7 * DAY,
+        reusable=False,
+        randomness=fixed(name + "-invite", 80),
+    )
+
+
+def greeting_of(own: OwnInvite) -> OpenedGreeting:
+    return open_greeting(own.invite, seal_greeting(own, nonce=fixed("greeting", 24)), NOW)
+
+
+@dataclass(frozen=True)
+class Pairing:
+    """Every step of one handshake between Anna, who invites, and Bob, who accepts."""
+
+    own: OwnInvite
+    answer: bytes
+    pending: PendingAnswer
+    opened: OpenedAnswer
+    finish: bytes
+    anna: Established
+    finished: OpenedFinish
+
+    @property
+    def bob(self) -> Established:
+        return self.finished.established
+
+
+def answer_by(name: str, own: OwnInvite, *, label: str = "Bob") -> tuple[bytes, PendingAnswer]:
+    return make_answer(
+        own.invite,
+        greeting_of(own),
+        persona_of(name),
+        label,
+        seal_seed=fixed(name + "-relationship"),
+        inbox=mailbox_of(name, "b.example"),
+        secret=fixed("secret-ba"),
+        nonce=fixed("answer", 24),
+    )
+
+
+def finish_by(
+    name: str, own: OwnInvite, opened: OpenedAnswer, first: ParcelBody | None = None
+) -> tuple[bytes, Established]:
+    return make_finish(
+        own,
+        opened,
+        persona_of(name),
+        seal_seed=fixed(name + "-relationship"),
+        inbox=mailbox_of(name),
+        secret=fixed("secret-ab"),
+        nonce=fixed("finish", 24),
+        first=first,
+    )
+
+
+@lru_cache(maxsize=1)
+def pairing() -> Pairing:
+    own = invite_by("anna")
+    answer, pending = answer_by("bob", own)
+    opened = open_answer(own, answer, persona_of("anna"))
+    finish, anna = finish_by("anna", own, opened)
+    return Pairing(own, answer, pending, opened, finish, anna, open_finish(pending, finish, persona_of("bob")))
