@@ -101,8 +101,13 @@ class Relay:
         self._tell((vault, request))
         await self._store.forget(vault, request)
 
+    @property
+    def sends_to_ourselves(self) -> bool:
+        """Whether anything is on its way from this relay to this very server."""
+        return bool(self._to_ourselves)
+
     def is_ours(self, request: bytes) -> bool:
-        """Whether the sealed request with this hash is on its way from this relay to this very server."""
+        """Whether the sealed request with this hash is one of these."""
         return request in self._to_ourselves
 
     async def _wait(self, key: Key) -> None:

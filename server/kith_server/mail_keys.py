@@ -1,0 +1,20 @@
+"""Typed keys for what mailboxes, gateway and relay need; `mail` fills them."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from aiohttp import web
+
+from kith_server.gateway_operations import Gateway
+from kith_server.relay.statements import Statements
+from kith_server.relay.worker import Relay
+from kith_server.server_keys import ServerKeys
+from kith_server.storage.mail_interface import MailboxStore, RelayStore
+
+SERVER_KEYS: Final = web.AppKey("server_keys", ServerKeys)
+MAILBOXES: Final[web.AppKey[MailboxStore]] = web.AppKey("mailboxes")
+RELAYED: Final[web.AppKey[RelayStore]] = web.AppKey("relayed")
+GATEWAY: Final = web.AppKey("gateway", Gateway)
+RELAY: Final = web.AppKey("relay", Relay)
+STATEMENTS: Final = web.AppKey("statements", Statements)

@@ -1,0 +1,35 @@
+"""The door for sealed requests from outside (spec: gateway.md). Cheap checks first; what is inside is not seen here."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from aiohttp import web
+
+from kith_protocol.gateway import request_hash
+from kith_protocol.padding import CLASSES
+from kith_server.errors import HttpRefusal
+from kith_server.keys import BODIES, LIMITS
+from kith_server.limits import admit
+from kith_server.mail_keys import GATEWAY, RELAY
+
+CONTENT_TYPE: Final = "application/octet-stream"
+
+
+async def gateway(request: web.Request) -> web.Response:
+    """`POST /v1/gateway`"""
+    relay = request.app[RELAY]
+    perhaps_ours = relay.sends_to_ourselves
+    if not perhaps_ours:
+        admit(request, request.app[LIMITS].gateway)
+    if request.content_length not in CLASSES:
+        raise HttpRefusal(422, "request-size", "A sealed request has exactly one of the four sizes.")
+    async with request.app[BODIES].read(request, CLASSES[-1]) as body:
+        raw = bytes(body)
+        if perhaps_ours and not relay.is_ours(request_hash(raw)):
+            admit(request, request.app[LIMITS].gateway)
+        return web.Response(body=await request.app[GATEWAY].answer(raw), content_type=CONTENT_TYPE)
+
+
+def routes() -> list[web.RouteDef]:
+    return [web.post("/v1/gateway", gateway)]
