@@ -43,7 +43,7 @@ def encode(statement: Statement) -> bytes:
     return _encoder.encode(statement)
 
 
-def decode(data: bytes, kind: type[T]) -> T:
+def decode(data: bytes | bytearray, kind: type[T]) -> T:
     """Decodes, refuses any other encoding of the same value, and checks bounds. Raises `DecodingError`."""
     decoder = _decoders.get(kind)
     if decoder is None:

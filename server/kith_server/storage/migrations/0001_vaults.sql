@@ -12,7 +12,7 @@ CREATE TABLE vaults (
     horizon     INTEGER NOT NULL,               -- change lists up to this commit were dropped; -1: none
     closed      INTEGER NOT NULL DEFAULT 0,     -- 1: being deleted, treated as absent
     created     INTEGER NOT NULL                -- milliseconds, by the server's clock
-);
+) STRICT;
 
 CREATE TABLE commits (
     vault       BLOB    NOT NULL REFERENCES vaults ON DELETE CASCADE,
@@ -23,7 +23,7 @@ CREATE TABLE commits (
     keys        BLOB    NOT NULL,
     changes     BLOB    NOT NULL,               -- empty once older than the horizon
     PRIMARY KEY (vault, number)
-);
+) STRICT;
 
 -- Small rows, so that a bucket of the tree is one short scan that touches no ciphertext.
 CREATE TABLE records (
@@ -33,7 +33,7 @@ CREATE TABLE records (
     number      INTEGER NOT NULL,               -- of the commit that wrote it
     size        INTEGER NOT NULL,
     PRIMARY KEY (vault, record)
-) WITHOUT ROWID;
+) STRICT, WITHOUT ROWID;
 
 -- The ciphertext, in the order in which the feed sends it.
 CREATE TABLE blobs (
@@ -42,7 +42,7 @@ CREATE TABLE blobs (
     record      BLOB    NOT NULL,
     sealed      BLOB    NOT NULL,
     PRIMARY KEY (vault, number, record)
-);
+) STRICT;
 
 CREATE TABLE sessions (
     vault       BLOB    NOT NULL REFERENCES vaults ON DELETE CASCADE,
@@ -50,7 +50,7 @@ CREATE TABLE sessions (
     member      BLOB    NOT NULL,
     expires     INTEGER NOT NULL,
     PRIMARY KEY (vault, token)
-) WITHOUT ROWID;
+) STRICT, WITHOUT ROWID;
 CREATE INDEX sessions_by_expiry ON sessions (expires);
 
 CREATE TABLE nonces (
@@ -58,10 +58,10 @@ CREATE TABLE nonces (
     nonce       BLOB    NOT NULL,
     expires     INTEGER NOT NULL,
     PRIMARY KEY (vault, nonce)
-) WITHOUT ROWID;
+) STRICT, WITHOUT ROWID;
 CREATE INDEX nonces_by_expiry ON nonces (expires);
 
 CREATE TABLE tokens (
     token       BLOB    NOT NULL PRIMARY KEY,   -- SHA-256 of a registration token
     created     INTEGER NOT NULL
-) WITHOUT ROWID;
+) STRICT, WITHOUT ROWID;

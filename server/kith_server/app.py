@@ -1,0 +1,110 @@
+"""Wires one server together: settings, storage, services, routes, and what runs in the background."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Final
+
+from aiohttp import web
+
+from kith_server import keys
+from kith_server.bodies import SMALL, Bodies
+from kith_server.chains import Chains
+from kith_server.config import Config
+from kith_server.feed import Feeds
+from kith_server.limits import Limits
+from kith_server.maintenance import ROUND_SECONDS, WATCH_SECONDS, OutsideWatch, forget_expired, repeat
+from kith_server.middleware import set_headers, surround
+from kith_server.rendezvous import Rendezvous
+from kith_server.routes.feed import add_feed_routes
+from kith_server.routes.health import add_health_routes
+from kith_server.routes.rendezvous import add_rendezvous_routes
+from kith_server.routes.sessions import add_session_routes
+from kith_server.routes.vaults import add_vault_routes
+from kith_server.sessions import Sessions
+from kith_server.storage.database import Database
+from kith_server.storage.sessions import SqliteSessions
+from kith_server.storage.vaults import SqliteVaults
+from kith_server.vaults import Vaults
+
+DATABASE_NAME: Final = "kith.db"
+SHUTDOWN_SECONDS: Final = 5.0
+"""How long requests may go on when the server stops."""
+KEEPALIVE_SECONDS: Final = 75.0
+
+
+def system_clock() -> int:
+    """Milliseconds since 1970."""
+    return time.time_ns() // 1_000_000
+
+
+def create_app(config: Config, data_dir: Path, clock: keys.Clock = system_clock) -> web.Application:
+    """A server over the files in `data_dir`; the database is opened when the application starts."""
+    app = web.Application(middlewares=[surround], client_max_size=SMALL)
+    app[keys.CONFIG] = config
+    app[keys.DATA_DIR] = data_dir
+    app[keys.CLOCK] = clock
+    app[keys.LIMITS] = Limits()
+    app[keys.BODIES] = Bodies()
+    app[keys.RENDEZVOUS] = Rendezvous(clock)
+    app.cleanup_ctx.append(_storage)
+    app.cleanup_ctx.append(_maintenance)
+    app.on_response_prepare.append(set_headers)
+    app.on_shutdown.append(_end_waiting)
+    add_health_routes(app)
+    add_vault_routes(app)
+    add_session_routes(app)
+    add_feed_routes(app)
+    add_rendezvous_routes(app)
+    return app
+
+
+def create_runner(app: web.Application) -> web.AppRunner:
+    """Serves `app` the way it is meant to be: bodies are not decompressed, and stopping has an end."""
+    return web.AppRunner(
+        app,
+        handle_signals=False,
+        access_log=None,
+        auto_decompress=False,
+        keepalive_timeout=KEEPALIVE_SECONDS,
+        shutdown_timeout=SHUTDOWN_SECONDS,
+    )
+
+
+async def _storage(app: web.Application) -> AsyncIterator[None]:
+    database = await Database.open(app[keys.DATA_DIR] / DATABASE_NAME)
+    config, clock = app[keys.CONFIG], app[keys.CLOCK]
+    vaults = SqliteVaults(database)
+    chains = Chains(vaults)
+    app[keys.DATABASE] = database
+    app[keys.VAULTS] = Vaults(vaults, chains, config, clock)
+    app[keys.SESSIONS] = Sessions(SqliteSessions(database), chains, config.host, clock)
+    app[keys.FEEDS] = Feeds(vaults)
+    yield
+    await database.close()
+
+
+async def _maintenance(app: web.Application) -> AsyncIterator[None]:
+    database, vaults, clock = app[keys.DATABASE], app[keys.VAULTS], app[keys.CLOCK]
+    sessions = SqliteSessions(database)
+    watch = OutsideWatch(database, vaults.chains, app[keys.SESSIONS])
+    await watch.look()
+    tasks = [
+        asyncio.create_task(repeat(WATCH_SECONDS, watch.look)),
+        asyncio.create_task(
+            repeat(ROUND_SECONDS, lambda: forget_expired(vaults.store, sessions, vaults.chains, clock()))
+        ),
+    ]
+    yield
+    for task in tasks:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+
+
+async def _end_waiting(app: web.Application) -> None:
+    app[keys.RENDEZVOUS].close()

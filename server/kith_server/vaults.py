@@ -1,0 +1,109 @@
+"""Beginning vaults and pushing commits: reads, checks and stores in the right order, off the event loop.
+
+The rules are in `vault_rules`, the statements in `storage`; HTTP is in `routes.vaults`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Final
+
+from kith_protocol.commit import Commit, parse_commit
+from kith_protocol.encoding import decode
+from kith_protocol.errors import Refused
+from kith_protocol.suite import digest
+from kith_protocol.wire import Head, Push, Register
+from kith_server.chains import Chains
+from kith_server.config import Config, Registration
+from kith_server.errors import HttpRefusal, head_moved
+from kith_server.storage.interface import Step, VaultStore
+from kith_server.vault_rules import VaultState, check_genesis, check_push, plan_step
+
+LARGE_PUSH: Final = 1024 * 1024
+"""Bytes from which pushes are decoded one at a time: decoding needs three times their size."""
+
+
+def head_of(state: VaultState) -> Head:
+    """What a client is told of the head."""
+    return Head(state.chain.number, state.chain.head)
+
+
+class Vaults:
+    """The vaults of one server."""
+
+    def __init__(self, store: VaultStore, chains: Chains, config: Config, clock: Callable[[], int]) -> None:
+        self.store = store
+        self.chains = chains
+        self._config = config
+        self._clock = clock
+        self._decoding = asyncio.Semaphore(1)
+
+    async def state(self, vault: bytes) -> VaultState:
+        """The vault at its head, mostly from memory. Raises `HttpRefusal` 404."""
+        return await self.chains.get(vault)
+
+    async def register(self, register: Register) -> Head:
+        """Begins a vault; one that exists is left as it is. Raises what `check_genesis` and the store raise."""
+        vault, genesis = await asyncio.to_thread(check_genesis, register, self._clock())
+        if await self.store.load(vault.vault) is None:
+            token = self._admission(register.token)
+            await self.store.create(vault, genesis, token=token, room=self._config.quotas.vaults)
+        return head_of(await self.chains.get(vault.vault))
+
+    async def decode_push(self, body: bytearray) -> Push:
+        """Decodes a push. Raises `DecodingError`."""
+        if len(body) < LARGE_PUSH:
+            return decode(body, Push)
+        async with self._decoding:
+            return await asyncio.to_thread(decode, body, Push)
+
+    async def push(self, vault: bytes, push: Push) -> Head:
+        """Stores one commit with its records, and answers with the head; a commit of the chain changes nothing.
+
+        Raises `HttpRefusal` (`head-moved`, 404) and what the rules raise.
+        """
+        commit = parse_commit(push.commit)
+        if commit.vault != vault:
+            raise Refused("wrong-vault", "The commit belongs to another vault.")
+        async with self.chains.lock(vault):
+            state = await self.chains.get_locked(vault)
+            if await self._is_settled(state, commit):
+                return head_of(state)
+            step, after = await self._check(state, commit, push)
+            # Shielded: should the request end early, the state in memory still follows what is stored.
+            await asyncio.shield(asyncio.ensure_future(self._store(step, after)))
+            return head_of(after)
+
+    async def _is_settled(self, state: VaultState, commit: Commit) -> bool:
+        """Whether the commit is in the chain already. Raises `head-moved` where it does not follow the head."""
+        body, chain = commit.body, state.chain
+        if body.number <= chain.number and await self.store.has_commit(chain.vault, body.number, commit.hash):
+            return True
+        if (body.number, body.parent) != (chain.number + 1, chain.head):
+            raise head_moved()
+        return False
+
+    async def _check(self, state: VaultState, commit: Commit, push: Push) -> tuple[Step, VaultState]:
+        checked = await asyncio.to_thread(check_push, state.chain, commit, push)
+        standing = await self.store.bucket_rows(state.chain.vault, checked.buckets)
+        quota = self._config.quotas.vault_bytes if state.quota is None else state.quota
+        return await asyncio.to_thread(plan_step, state, checked, standing, quota, self._clock())
+
+    async def _store(self, step: Step, after: VaultState) -> None:
+        try:
+            await self.store.append(step)
+        except BaseException:
+            self.chains.drop(after.chain.vault)
+            raise
+        self.chains.put(after)
+
+    def _admission(self, token: str) -> bytes | None:
+        """The hash of the token that a registration needs. Raises `HttpRefusal` 403."""
+        if self._config.registration is Registration.CLOSED:
+            raise HttpRefusal(403, "registration-closed", "This server takes no new vaults.")
+        if self._config.registration is Registration.OPEN:
+            return None
+        if not token:
+            raise HttpRefusal(403, "registration-token", "This server asks for a registration token.")
+        return digest(token.encode())
