@@ -130,6 +130,11 @@ VIOLATIONS: list[tuple[Rule, Files, str]] = [
         {"kith_server/relay.py": "from .storage import sqlite", "kith_server/storage/sqlite.py": ""},
         "kith_server.relay imports kith_server.storage.sqlite",
     ),
+    (
+        only_app_and_cli_wire,
+        {"kith_server/routes/a.py": "from kith_server.storage.vaults import X", "kith_server/storage/vaults.py": ""},
+        "kith_server.routes.a imports kith_server.storage.vaults",
+    ),
     (no_stdlib_sqlite, {"kith_client/a.py": "import sqlite3"}, "kith_client.a:1 imports sqlite3"),
     (no_stdlib_sqlite, {"kith_server/a.py": "def f():\n    from sqlite3 import connect"}, "kith_server.a:2 imports"),
     (
@@ -183,7 +188,9 @@ ALLOWED: list[tuple[Rule, Files]] = [
         {
             "kith_server/app.py": "from kith_server.storage import sqlite",
             "kith_server/cli/run.py": "from kith_server import app, storage",
+            "kith_server/relay.py": "from kith_server.storage.interface import Store",
             "kith_server/storage/__init__.py": "",
+            "kith_server/storage/interface.py": "",
             "kith_server/storage/sqlite.py": "from kith_server.storage import sqlite_schema",
             "kith_server/storage/sqlite_schema.py": "",
             "kith_server/__main__.py": "import kith_server.cli.run",

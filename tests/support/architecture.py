@@ -271,4 +271,6 @@ def _wires(name: str) -> bool:
 
 
 def _is_store(name: str) -> bool:
-    return name.startswith(("kith_server.storage.sqlite", "kith_server.storage.postgres"))
+    """Whether this is one implementation of the storage; what all may know is its interface, and the file as a whole."""
+    folder, _, last = name.rpartition(".")
+    return folder == "kith_server.storage" and last != "database" and not last.endswith("interface")
