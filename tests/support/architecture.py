@@ -271,6 +271,6 @@ def _wires(name: str) -> bool:
 
 
 def _is_store(name: str) -> bool:
-    """Whether this is one implementation of the storage; what all may know is its interface, and the file as a whole."""
+    """Whether this is one implementation of the storage; others know its interface, and the file as a whole."""
     folder, _, last = name.rpartition(".")
     return folder == "kith_server.storage" and last != "database" and not last.endswith("interface")
