@@ -17,6 +17,7 @@ from kith_server.chains import Chains
 from kith_server.config import Config
 from kith_server.feed import Feeds
 from kith_server.limits import Limits
+from kith_server.mail import add_mail_routes
 from kith_server.maintenance import ROUND_SECONDS, WATCH_SECONDS, OutsideWatch, forget_expired, repeat
 from kith_server.middleware import set_headers, surround
 from kith_server.rendezvous import Rendezvous
@@ -60,6 +61,7 @@ def create_app(config: Config, data_dir: Path, clock: keys.Clock = system_clock)
     add_session_routes(app)
     add_feed_routes(app)
     add_rendezvous_routes(app)
+    add_mail_routes(app)
     return app
 
 

@@ -17,7 +17,12 @@ from kith_server.maintenance import repeat
 from kith_server.outbound import Outbound
 from kith_server.relay.statements import Statements
 from kith_server.relay.worker import Relay
-from kith_server.routes import gateway, greetings, mailboxes, pages, relay, wellknown
+from kith_server.routes.gateway import add_gateway_routes
+from kith_server.routes.greetings import add_greeting_routes
+from kith_server.routes.mailboxes import add_mailbox_routes
+from kith_server.routes.pages import add_page_routes
+from kith_server.routes.relay import add_relay_routes
+from kith_server.routes.wellknown import add_wellknown_routes
 from kith_server.server_keys import ServerKeys, load_server_key
 from kith_server.storage.keys import SqliteGatewayKeys
 from kith_server.storage.mail_interface import GatewayKeyStore, MailboxStore, RelayStore
@@ -31,8 +36,12 @@ EXPIRE_SECONDS: Final = 3600.0
 
 def add_mail_routes(app: web.Application) -> None:
     """Adds routes and what stands behind them. The database has to be opened by a context that was added before."""
-    for module in (mailboxes, greetings, gateway, relay, wellknown, pages):
-        app.add_routes(module.routes())
+    add_mailbox_routes(app)
+    add_greeting_routes(app)
+    add_gateway_routes(app)
+    add_relay_routes(app)
+    add_wellknown_routes(app)
+    add_page_routes(app)
     app.cleanup_ctx.append(mail)
 
 

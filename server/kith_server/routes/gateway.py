@@ -31,5 +31,5 @@ async def gateway(request: web.Request) -> web.Response:
         return web.Response(body=await request.app[GATEWAY].answer(raw), content_type=CONTENT_TYPE)
 
 
-def routes() -> list[web.RouteDef]:
-    return [web.post("/v1/gateway", gateway)]
+def add_gateway_routes(app: web.Application) -> None:
+    app.add_routes([web.post("/v1/gateway", gateway)])

@@ -38,6 +38,6 @@ async def delete_greeting(request: web.Request) -> web.Response:
     return web.Response(status=204)
 
 
-def routes() -> list[web.RouteDef]:
+def add_greeting_routes(app: web.Application) -> None:
     greeting = "/v1/vaults/{vault}/greetings/{link}"
-    return [web.put(greeting, put_greeting), web.delete(greeting, delete_greeting)]
+    app.add_routes([web.put(greeting, put_greeting), web.delete(greeting, delete_greeting)])

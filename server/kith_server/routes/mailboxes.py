@@ -6,8 +6,9 @@ from typing import Final
 
 from aiohttp import web
 
+from kith_protocol.mailbox import MAILBOX_BYTES
 from kith_protocol.suite import HASH_BYTES, check_sign_key
-from kith_protocol.wire import MAILBOX_BYTES, DeleteParcels, OpenMailbox
+from kith_protocol.wire import DeleteParcels, OpenMailbox
 from kith_server.errors import HttpRefusal
 from kith_server.mail_keys import MAILBOXES
 from kith_server.middleware import answer
@@ -59,11 +60,13 @@ async def delete_parcels(request: web.Request) -> web.Response:
     return web.Response(status=204)
 
 
-def routes() -> list[web.RouteDef]:
+def add_mailbox_routes(app: web.Application) -> None:
     mailbox = "/v1/vaults/{vault}/mailboxes/{mailbox}"
-    return [
-        web.put(mailbox, open_mailbox),
-        web.delete(mailbox, delete_mailbox),
-        web.get("/v1/vaults/{vault}/parcels", list_parcels),
-        web.post("/v1/vaults/{vault}/parcels/delete", delete_parcels),
-    ]
+    app.add_routes(
+        [
+            web.put(mailbox, open_mailbox),
+            web.delete(mailbox, delete_mailbox),
+            web.get("/v1/vaults/{vault}/parcels", list_parcels),
+            web.post("/v1/vaults/{vault}/parcels/delete", delete_parcels),
+        ]
+    )

@@ -49,5 +49,5 @@ async def invite(_request: web.Request) -> web.Response:
     return web.Response(text=INVITE_PAGE, content_type="text/html", headers=HEADERS)
 
 
-def routes() -> list[web.RouteDef]:
-    return [web.get("/i", invite)]
+def add_page_routes(app: web.Application) -> None:
+    app.add_routes([web.get("/i", invite)])

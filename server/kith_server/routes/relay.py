@@ -53,11 +53,13 @@ async def server_statement(request: web.Request) -> web.Response:
     return web.Response(body=raw, content_type=CONTENT_TYPE)
 
 
-def routes() -> list[web.RouteDef]:
+def add_relay_routes(app: web.Application) -> None:
     handed_over = "/v1/vaults/{vault}/relay/{request}"
-    return [
-        web.post("/v1/vaults/{vault}/relay", hand_over),
-        web.get(handed_over, look_up),
-        web.delete(handed_over, forget),
-        web.get("/v1/vaults/{vault}/servers/{host}", server_statement),
-    ]
+    app.add_routes(
+        [
+            web.post("/v1/vaults/{vault}/relay", hand_over),
+            web.get(handed_over, look_up),
+            web.delete(handed_over, forget),
+            web.get("/v1/vaults/{vault}/servers/{host}", server_statement),
+        ]
+    )

@@ -19,5 +19,5 @@ async def statement(request: web.Request) -> web.Response:
     return web.Response(body=request.app[SERVER_KEYS].statement, content_type=CONTENT_TYPE, headers=headers)
 
 
-def routes() -> list[web.RouteDef]:
-    return [web.get("/.well-known/kith", statement)]
+def add_wellknown_routes(app: web.Application) -> None:
+    app.add_routes([web.get("/.well-known/kith", statement)])
