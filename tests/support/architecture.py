@@ -40,6 +40,9 @@ OPENERS: Final = frozenset(
 )
 """What opens or makes what a server only stores; it may come to the server by no path."""
 
+WIRING: Final = frozenset({"kith_client.app", "kith_server.app", "kith_server.mail"})
+"""Besides `cli`. `mail` is the half of the server's `app` for keys, mailboxes, gateway and relay."""
+
 MAX_FILE_LINES: Final = 400
 MAX_FUNCTION_LINES: Final = 60
 
@@ -267,7 +270,7 @@ def _with_packages(name: str, tree: Tree) -> Iterator[str]:
 
 
 def _wires(name: str) -> bool:
-    return name in ("kith_server.app", "kith_client.app") or name.split(".")[1:2] == ["cli"]
+    return name in WIRING or name.split(".")[1:2] == ["cli"]
 
 
 def _is_store(name: str) -> bool:
