@@ -1,0 +1,111 @@
+"""Accepting an invite: from a link and the greeting that its server gave, to an answer on its way."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from kith_client.book.events import entry
+from kith_client.book.facets import facet_name
+from kith_client.relations import records
+from kith_client.relations.draft import Draft
+from kith_client.relations.invites import display_name_of_mine
+from kith_client.relations.joining import attach, is_connected, known_persons, open_channels, open_peer_of_contact
+from kith_client.relations.joining import peer_of_person as find_peer
+from kith_client.stamp import Contents, Edit, Stamp
+from kith_protocol.encoding import Value, encode
+from kith_protocol.errors import Alarm, AlarmCode, Refused
+from kith_protocol.handshake import make_answer
+from kith_protocol.invite import Invite, OpenedGreeting, open_greeting, parse_link
+from kith_protocol.mailbox import NEW_MAILBOX_RANDOM_BYTES, new_mailbox
+from kith_protocol.relationship import RelationshipState
+from kith_protocol.suite import KEY_BYTES, NONCE_BYTES, SEED_BYTES
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """An accepted invite. Once the edit is committed, `outgoing.outgoing` gives the answer to send."""
+
+    edit: Edit
+    peer: bytes
+    """Id of the `peer` record."""
+    person: bytes
+    name: str
+    """What the peer calls itself; unproven."""
+    channel: bytes
+    event: str
+
+
+def check_link(contents: Contents, link: str) -> Invite:
+    """Reads a link before anything is fetched: `link_id` and `host` of what comes back say where the greeting is.
+
+    Raises `Refused` with `invite-link`, `invite-version`, `bad-host`, `self-invite` or `already-accepted`.
+    """
+    invite = parse_link(link)
+    if any(own.own.secret == invite.secret for own in records.invites(contents)):
+        raise Refused("self-invite", "This invite is your own; give it to somebody else.")
+    for channel in records.channels(contents):
+        if channel.pending is not None and channel.pending.invite_secret == invite.secret and not channel.ended:
+            raise Refused("already-accepted", "You accepted this invite already; it waits for the other's next sync.")
+    return invite
+
+
+def accept(
+    contents: Contents,
+    stamp: Stamp,
+    link: str,
+    greeting: bytes,
+    host: str,
+    fingerprint: bytes,
+    facets: Iterable[str] = (),
+    contact: bytes | None = None,
+) -> Accepted:
+    """Accepts: makes the peer, a waiting channel with a mailbox at my home server, and the answer.
+
+    `greeting` is what the inviter's server gave, `host` and `fingerprint` are my home server's. Raises what
+    `check_link` raises, `Refused` (`already-connected`, `invite-expired`, `persona-outdated`), and the alarms `greeting-forged`,
+    `person-changed` (where `contact` is somebody else's already) and `downgrade`.
+    """
+    invite = check_link(contents, link)
+    opened = open_greeting(invite, greeting, stamp.now)
+    person = opened.persona.person
+    _check_person(contents, person, contact)
+    draft = Draft(contents, stamp)
+    pending = _answer(draft, invite, opened, host, fingerprint)
+    name = opened.greeting.name
+    granted = [facet_name(facet) for facet in facets]
+    peer = attach(draft, pending, person, name, invite.host, contact, granted)
+    draft.change(pending, {"peer": peer})
+    about = records.peer_at(draft.contents, peer).contact
+    return Accepted(draft.edit, peer, person, name, pending, entry(f"accepted an invite from {name}", about))
+
+
+def _check_person(contents: Contents, person: bytes, contact: bytes | None) -> None:
+    peer = find_peer(contents, person)
+    if peer is not None and is_connected(open_channels(contents, peer.id)):
+        raise Refused("already-connected", "You are connected with this person already; 'kith peers' shows it.")
+    other = open_peer_of_contact(contents, contact) if contact is not None else None
+    if other is not None and other.person != person:
+        raise Alarm(
+            AlarmCode.PERSON_CHANGED,
+            "The contact you named belongs to another person than the one who invites. Ask them before you go on; "
+            "accept without a contact to keep the two apart.",
+        )
+
+
+def _answer(draft: Draft, invite: Invite, opened: OpenedGreeting, host: str, fingerprint: bytes) -> bytes:
+    """A waiting channel with its answer; `peer` is still to be filled in."""
+    stamp, contents = draft.stamp, draft.contents
+    answer, pending = make_answer(
+        invite,
+        opened,
+        records.own_persona(contents),
+        display_name_of_mine(contents),
+        seal_seed=stamp.random(SEED_BYTES),
+        inbox=new_mailbox(host, fingerprint, stamp.random(NEW_MAILBOX_RANDOM_BYTES)),
+        secret=stamp.random(KEY_BYTES),
+        nonce=stamp.random(NONCE_BYTES),
+        known=known_persons(contents),
+    )
+    values: dict[str, Value] = {"state": RelationshipState.ANSWERED.value, "peer": b"", "step": answer}
+    return draft.add("channel", {**values, "pending": encode(pending)})

@@ -1,0 +1,128 @@
+"""Taking in the handshake: answers to my invites, and finishes of invites that I accepted.
+
+What opens and verifies changes the draft; what does not open is left where it lies.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from kith_client.relations import records
+from kith_client.relations.inbox import Inbox
+from kith_client.relations.joining import (
+    attach,
+    end_others,
+    is_connected,
+    known_persons,
+    open_channels,
+    open_peer_of_contact,
+    peer_of_person,
+)
+from kith_client.relations.records import Channel, InviteRecord, InviteState
+from kith_protocol.encoding import Value, encode
+from kith_protocol.errors import BadKey, BadSignature, DecodingError, Refused, Undecryptable
+from kith_protocol.handshake import OpenedAnswer, OpenedFinish, make_finish, open_answer, open_finish
+from kith_protocol.mailbox import NEW_MAILBOX_RANDOM_BYTES, new_mailbox
+from kith_protocol.persona import OwnPersona
+from kith_protocol.relationship import RelationshipEvent, RelationshipState, next_state
+from kith_protocol.suite import KEY_BYTES, NONCE_BYTES, SEED_BYTES, digest
+from kith_protocol.wire import StoredParcel
+
+DOES_NOT_OPEN: Final = (Undecryptable, DecodingError, BadSignature, BadKey)
+"""Not meant for me, altered, or forged: left in the mailbox, where it expires."""
+
+
+def take_answer(inbox: Inbox, invite_id: bytes, stored: StoredParcel, me: OwnPersona) -> None:
+    """One parcel from the mailbox of an invite. The first answer that verifies counts."""
+    draft = inbox.draft
+    invite = records.read_invite(invite_id, draft.contents[invite_id])
+    if digest(stored.parcel) == invite.answer:
+        inbox.handle(stored)  # taken in before, and not yet deleted
+        return
+    try:
+        answer = open_answer(invite.own, stored.parcel, me, known=known_persons(draft.contents))
+    except DOES_NOT_OPEN:
+        return
+    except Refused as refusal:
+        inbox.handle(stored)
+        inbox.tell("invite", invite.id, f"Somebody's answer to your invite was refused. {refusal}")
+        return
+    inbox.handle(stored)
+    if invite.state is InviteState.USED:
+        inbox.tell("invite", invite.id, _second(answer))
+        return
+    draft.change(invite.id, {"state": InviteState.USED.value, "answer": digest(stored.parcel)})
+    if _may_connect(inbox, invite, answer, me):
+        _connect(inbox, invite, answer, me)
+
+
+def take_finish(inbox: Inbox, channel: Channel, stored: StoredParcel, me: OwnPersona) -> OpenedFinish | None:
+    """One parcel from the mailbox of a waiting channel; None where it is not the finish."""
+    if channel.pending is None:
+        return None
+    try:
+        opened = open_finish(channel.pending, stored.parcel, me)
+    except (*DOES_NOT_OPEN, Refused):
+        return None
+    inbox.handle(stored)
+    draft = inbox.draft
+    state = next_state(channel.state, RelationshipEvent.FINISH_OPENED)
+    values = {"state": state.value, "established": encode(opened.established)}
+    draft.change(channel.id, values, without=["pending", "step"])
+    end_others(draft, channel.peer, channel.id)
+    draft.change(channel.peer, {"channel": channel.id})
+    inbox.event(channel.peer, "is connected with you now")
+    return opened
+
+
+def _may_connect(inbox: Inbox, invite: InviteRecord, answer: OpenedAnswer, me: OwnPersona) -> bool:
+    contents, person = inbox.draft.contents, answer.persona.person
+    peer = peer_of_person(contents, person)
+    channels = open_channels(contents, peer.id) if peer is not None else []
+    if is_connected(channels):
+        text = "Somebody with whom you are connected already answered another invite of yours; nothing changed."
+        inbox.tell("invite", invite.id, text)
+        return False
+    if channels and me.person > person:
+        # Both accepted each other's invite: both sides keep the one made by the smaller person id.
+        return False
+    other = open_peer_of_contact(contents, invite.contact) if invite.contact is not None else None
+    if other is not None and other.person != person:
+        inbox.tell(
+            "alarm",
+            invite.id,
+            f"{answer.body.name} answered an invite that you made for a contact, but the contact belongs to another "
+            "person. They were not connected. Ask them whether they began anew.",
+        )
+        return False
+    return True
+
+
+def _connect(inbox: Inbox, invite: InviteRecord, answer: OpenedAnswer, me: OwnPersona) -> None:
+    draft, stamp = inbox.draft, inbox.draft.stamp
+    randomness = stamp.random(NEW_MAILBOX_RANDOM_BYTES)
+    finish, established = make_finish(
+        invite.own,
+        answer,
+        me,
+        seal_seed=stamp.random(SEED_BYTES),
+        inbox=new_mailbox(invite.own.host, invite.own.fingerprint, randomness),
+        secret=stamp.random(KEY_BYTES),
+        nonce=stamp.random(NONCE_BYTES),
+    )
+    state = RelationshipState.FINISHED.value
+    values: dict[str, Value] = {"state": state, "established": encode(established), "step": finish, "peer": b""}
+    channel = draft.add("channel", values)
+    host = answer.body.mailbox.host
+    name = answer.body.name
+    peer = attach(draft, channel, answer.persona.person, name, host, invite.contact, invite.facets)
+    draft.change(channel, {"peer": peer})
+    end_others(draft, peer, channel)
+    inbox.event(peer, "accepted your invite")
+
+
+def _second(answer: OpenedAnswer) -> str:
+    return (
+        f"{answer.body.name} also answered an invite that somebody had used before. They were not connected. If you do "
+        "not know them, the link was seen by others; if you do, make a new invite for them."
+    )

@@ -1,0 +1,57 @@
+"""A working copy of the vault's contents: edits are laid over it, so that later steps see the earlier ones.
+
+Nothing is stored here; whoever asked commits the edit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from kith_client.stamp import Contents, Edit, Stamp, of_kind
+from kith_protocol.content import Content
+from kith_protocol.encoding import Value
+
+
+class Draft:
+    """Contents with edits on top. Relationships never delete a record, so an edit here always has content."""
+
+    def __init__(self, contents: Contents, stamp: Stamp) -> None:
+        self.stamp = stamp
+        self._base = contents
+        self.contents = dict(contents)
+        self._touched: set[bytes] = set()
+
+    @property
+    def edit(self) -> Edit:
+        """What has changed since the draft was begun."""
+        changed = sorted(record for record in self._touched if self.contents[record] != self._base.get(record))
+        return {record: self.contents[record] for record in changed}
+
+    def add(self, kind: str, values: Mapping[str, Value], record: bytes | None = None) -> bytes:
+        """A new record; returns its id. Values that are None are left out."""
+        record = self.stamp.record_id() if record is None else record
+        self.contents[record] = self.stamp.content(kind, {k: v for k, v in values.items() if v is not None})
+        self._touched.add(record)
+        return record
+
+    def change(self, record: bytes, values: Mapping[str, Value], without: Iterable[str] = ()) -> None:
+        """Changes units of a record; those in `without` go. A unit whose value stays keeps its origin."""
+        before = self.contents[record]
+        dropped = set(without)
+        units = {key: unit for key, unit in before.units.items() if key not in dropped}
+        for key, value in values.items():
+            if key not in units or units[key].value != value:
+                units[key] = self.stamp.unit(value)
+        self.contents[record] = Content(before.kind, units, before.extra)
+        self._touched.add(record)
+
+    def tell(self, kind: str, about: bytes, text: str, *, at_most: int = 4) -> bool:
+        """Leaves the person an issue about a record; False where it, or enough of them, is there already.
+
+        Bounded, because whoever holds an invite or is a peer can cause them as often as they like.
+        """
+        told = [c.value("text") for c in of_kind(self.contents, "issue").values() if c.value("about") == about]
+        if text in told or len(told) >= at_most:
+            return False
+        self.add("issue", {"kind": kind, "text": text, "at": self.stamp.now, "about": about})
+        return True

@@ -1,0 +1,125 @@
+"""Taking in what lies in my mailboxes: answers to invites, finishes, parcels (spec: handshake.md, parcel.md).
+
+The order inside a batch does not matter: handshakes come first, and a parcel that could not be read yet is tried again
+once something changed. What does not open stays in its mailbox and does not stop the others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from kith_client.relations import records
+from kith_client.relations.answers import take_answer, take_finish
+from kith_client.relations.bodies import take_body
+from kith_client.relations.draft import Draft
+from kith_client.relations.inbox import Inbox, TakenIn
+from kith_client.relations.records import Channel
+from kith_client.relations.server_side import takes_answers
+from kith_client.stamp import Contents, Stamp
+from kith_protocol.errors import Alarm, BadKey, BadSignature, DecodingError, Undecryptable
+from kith_protocol.handshake import Established
+from kith_protocol.parcel import Introduce, ParcelBody, ParcelContext, open_parcel
+from kith_protocol.relationship import RelationshipEvent, RelationshipState, Side, next_state
+from kith_protocol.suite import SealKey
+from kith_protocol.wire import StoredParcel
+
+
+def take_in(contents: Contents, stamp: Stamp, parcels: Sequence[StoredParcel]) -> TakenIn:
+    """What `parcels`, fetched from my home server, change.
+
+    Raises `DecodingError` only where my own records are damaged. The edit holds together: commit all of it at once on the contents that were given, or drop it and ask again.
+    """
+    inbox = Inbox(Draft(contents, stamp))
+    _take_answers(inbox, parcels)
+    _take_finishes(inbox, parcels)
+    # A parcel may need what another one brings: the inviter reads none before one confirmed the handshake.
+    while _take_bodies(inbox, parcels):
+        pass
+    return inbox.outcome
+
+
+def _take_answers(inbox: Inbox, parcels: Sequence[StoredParcel]) -> None:
+    contents, now = inbox.draft.contents, inbox.draft.stamp.now
+    invites = {i.own.read_id: i.id for i in records.invites(contents) if takes_answers(i, now)}
+    waiting = [stored for stored in parcels if stored.mailbox in invites]
+    if waiting:
+        me = records.own_persona(contents)
+        for stored in waiting:
+            take_answer(inbox, invites[stored.mailbox], stored, me)
+
+
+def _take_finishes(inbox: Inbox, parcels: Sequence[StoredParcel]) -> None:
+    contents = inbox.draft.contents
+    for channel in records.channels(contents):
+        if channel.state is RelationshipState.ANSWERED:
+            _take_finish(inbox, channel.id, [stored for stored in parcels if stored.mailbox == channel.inbox.read_id])
+
+
+def _take_finish(inbox: Inbox, record: bytes, parcels: Iterable[StoredParcel]) -> None:
+    contents = inbox.draft.contents
+    for stored in parcels:
+        channel = records.read_channel(record, contents[record])
+        if channel.state is not RelationshipState.ANSWERED:
+            return  # opened, or given up for another handshake with the same peer
+        opened = take_finish(inbox, channel, stored, records.own_persona(contents))
+        if opened is not None:
+            take_body(inbox, records.read_channel(record, contents[record]), opened.first, 0)
+
+
+def _take_bodies(inbox: Inbox, parcels: Sequence[StoredParcel]) -> bool:
+    """Whether a parcel was taken in, so that others may be readable now."""
+    contents = inbox.draft.contents
+    boxes = {c.inbox.read_id: c.id for c in records.channels(contents) if c.established is not None and not c.ended}
+    before = len(inbox.handled)
+    for stored in parcels:
+        record = boxes.get(stored.mailbox)
+        if record is not None and not inbox.is_handled(stored):
+            _take_parcel(inbox, records.read_channel(record, contents[record]), stored)
+    return len(inbox.handled) > before
+
+
+def _take_parcel(inbox: Inbox, channel: Channel, stored: StoredParcel) -> None:
+    established = channel.established
+    if established is None or channel.ended:
+        return
+    try:
+        body = open_parcel(_context(established, stored), [SealKey(established.seal_seed)], stored.parcel)
+    except (Undecryptable, Alarm):
+        return  # a parcel of a later suite stays as well: the byte that says so proves nothing
+    except (DecodingError, BadKey) as problem:
+        if channel.state is RelationshipState.CONNECTED:
+            inbox.handle(stored)
+            inbox.tell("alarm", channel.id, f"A peer sent something that makes no sense. {problem}")
+        return
+    if not _confirmed(inbox, channel, established, body) or _is_for_later(body):
+        return
+    inbox.handle(stored)
+    take_body(inbox, records.read_channel(channel.id, inbox.draft.contents[channel.id]), body, stored.sequence)
+
+
+def _confirmed(inbox: Inbox, channel: Channel, established: Established, body: ParcelBody) -> bool:
+    """Whether the peer showed that it holds the shared secret; the inviter trusts nothing before."""
+    if channel.state is RelationshipState.CONNECTED:
+        return True
+    try:
+        established.check_confirm(body.confirm)
+    except BadSignature:
+        return False
+    state = next_state(channel.state, RelationshipEvent.CONFIRMED)
+    inbox.draft.change(channel.id, {"state": state.value})
+    return True
+
+
+def _is_for_later(body: ParcelBody) -> bool:
+    return any(isinstance(message, Introduce) for message in body.messages)
+
+
+def _context(established: Established, stored: StoredParcel) -> ParcelContext:
+    return ParcelContext(
+        established.rs,
+        established.relationship,
+        Side(established.side).receives,
+        established.inbox.address.mailbox,
+        stored.slot,
+        stored.sequence,
+    )

@@ -1,0 +1,101 @@
+"""Who somebody is to me: the peer, contact and channels of a person, and making them when a relationship begins."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterable
+
+from kith_client.contacts.model import Property, unit_to_value
+from kith_client.relations import records
+from kith_client.relations.draft import Draft
+from kith_client.relations.records import Channel, PeerRecord
+from kith_client.stamp import Contents
+from kith_protocol.encoding import Value, decode
+from kith_protocol.invite import MAX_NAME_BYTES, Greeting
+from kith_protocol.relationship import RelationshipEvent, RelationshipState, Trust, next_state
+
+
+def open_channels(contents: Contents, peer: bytes) -> list[Channel]:
+    """The channels of a peer that have not ended: several while more than one handshake with it is under way."""
+    return [channel for channel in records.channels(contents) if channel.peer == peer and not channel.ended]
+
+
+def peer_of_person(contents: Contents, person: bytes) -> PeerRecord | None:
+    """The peer with this person id; of two, the one with the smaller record id."""
+    return next((peer for peer in records.peers(contents) if peer.person == person), None)
+
+
+def open_peer_of_contact(contents: Contents, contact: bytes) -> PeerRecord | None:
+    """The peer whose contact this is and with whom a relationship stands or is waiting."""
+    mine = (peer for peer in records.peers(contents) if peer.contact == contact)
+    return next((peer for peer in mine if open_channels(contents, peer.id)), None)
+
+
+def is_connected(channels: Iterable[Channel]) -> bool:
+    """Whether one of these channels carries parcels."""
+    return any(channel.state in (RelationshipState.FINISHED, RelationshipState.CONNECTED) for channel in channels)
+
+
+def known_persons(contents: Contents) -> dict[bytes, int]:
+    """Person id → the highest persona number seen."""
+    known: dict[bytes, int] = {}
+    for channel in records.channels(contents):
+        persona = records.persona_of(persona_in(channel))
+        known[persona.person] = max(persona.number, known.get(persona.person, 0))
+    return known
+
+
+def persona_in(channel: Channel) -> bytes:
+    """The peer's signed persona statement."""
+    if channel.established is not None:
+        return channel.established.peer_persona
+    return decode(channel.pending.greeting, Greeting).persona if channel.pending else b""
+
+
+def attach(
+    draft: Draft, channel: bytes, person: bytes, name: str, host: str, contact: bytes | None, facets: Iterable[str]
+) -> bytes:
+    """The `peer` record for a new channel, with `facets` granted; returns its id.
+
+    A person who was a peer before keeps contact and trust, because the root is the same, but not what was granted.
+    """
+    granted: dict[str, Value] = {records.FACET + facet: True for facet in facets}
+    said: dict[str, Value] = {"name": name, "host": host, "channel": channel}
+    peer = peer_of_person(draft.contents, person)
+    if peer is None:
+        values: dict[str, Value] = {"person": person, "trust": Trust.UNVERIFIED.value, **said, **granted}
+        return draft.add("peer", {**values, "contact": contact_for(draft, contact)})
+    if contact is not None or not _is_contact(draft.contents, peer.contact):
+        said["contact"] = contact_for(draft, contact)
+    former = not open_channels(draft.contents, peer.id)
+    units = draft.contents[peer.id].units
+    old = [key for key in units if former and key.startswith((records.FACET, records.SHARE))]
+    draft.change(peer.id, {**said, **granted}, without=set(old) - set(granted))
+    return peer.id
+
+
+def contact_for(draft: Draft, contact: bytes | None) -> bytes:
+    """The contact that the person named, or a new one: empty, because its layer is the peer's."""
+    if contact is not None and _is_contact(draft.contents, contact):
+        return contact
+    record = draft.stamp.record_id()
+    uid = Property("UID", uuid.UUID(bytes=record).urn)
+    return draft.add("contact", {"uid": unit_to_value((uid,))}, record)
+
+
+def end_others(draft: Draft, peer: bytes, kept: bytes) -> None:
+    """One handshake with a peer came to its end: the others are given up."""
+    for channel in open_channels(draft.contents, peer):
+        if channel.id != kept:
+            ended = next_state(channel.state, RelationshipEvent.REPLACED)
+            draft.change(channel.id, {"state": ended.value}, without=["step"])
+
+
+def shortened(text: str, limit: int = MAX_NAME_BYTES) -> str:
+    """`text` cut to at most `limit` bytes of UTF-8, between characters."""
+    raw = text.encode()
+    return text if len(raw) <= limit else raw[: limit - 3].decode(errors="ignore").rstrip() + "…"
+
+
+def _is_contact(contents: Contents, record: bytes) -> bool:
+    return record in contents and contents[record].kind == "contact"

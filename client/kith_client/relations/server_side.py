@@ -1,0 +1,107 @@
+"""What my home server has to hold for my invites and relationships: mailboxes and greetings (spec: mailbox.md).
+
+Pure: says what should be there. Doing it, before anything is sent that tells a peer of it, is left to the shell.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from kith_client.relations import records
+from kith_client.relations.draft import Draft
+from kith_client.relations.invites import greeting_for
+from kith_client.relations.records import InviteRecord, InviteState
+from kith_client.stamp import Contents, Edit, Stamp
+from kith_protocol.mailbox import MailboxKind, OwnMailbox, deposit_public
+
+ANSWER_GRACE: Final = 14 * 24 * 3600 * 1000
+"""Milliseconds after an invite's expiry during which its answers are still taken: a relay keeps trying that long."""
+
+
+@dataclass(frozen=True, slots=True)
+class MailboxToOpen:
+    """A mailbox that must be there; opening it again changes nothing."""
+
+    read_id: bytes
+    mailbox: bytes
+    """The write id."""
+    deposit_key: bytes
+    kind: MailboxKind
+
+
+@dataclass(frozen=True, slots=True)
+class GreetingToPut:
+    """A greeting that must be there."""
+
+    link_id: bytes
+    sealed: bytes
+    expires: int
+    """Milliseconds since 1970."""
+
+
+@dataclass(frozen=True, slots=True)
+class ServerSide:
+    """All of it. Two equal values ask for the same, so a shell may skip what it did before."""
+
+    mailboxes: tuple[MailboxToOpen, ...] = ()
+    greetings: tuple[GreetingToPut, ...] = ()
+    closed_mailboxes: tuple[bytes, ...] = ()
+    """Read ids to delete, after what waits in them was fetched."""
+    closed_greetings: tuple[bytes, ...] = ()
+    """Link ids to delete."""
+
+
+def server_side(contents: Contents, now: int) -> ServerSide:
+    """What the home server has to hold now, `now` in milliseconds, and what it has to delete."""
+    mailboxes: list[MailboxToOpen] = []
+    greetings: list[GreetingToPut] = []
+    closed_mailboxes: list[bytes] = []
+    closed_greetings: list[bytes] = []
+    for invite in records.invites(contents):
+        if _is_cleared(contents, invite.id):
+            continue
+        if takes_answers(invite, now):
+            mailboxes.append(_answers_mailbox(invite))
+        else:
+            closed_mailboxes.append(invite.own.read_id)
+        if invite.state is InviteState.OPEN and now < invite.expires:
+            greetings.append(GreetingToPut(*greeting_for(invite)))
+        else:
+            closed_greetings.append(invite.own.invite.link_id)
+    for channel in records.channels(contents):
+        if channel.ended and not _is_cleared(contents, channel.id):
+            closed_mailboxes.append(channel.inbox.read_id)
+        elif not channel.ended:
+            mailboxes.append(_to_open(channel.inbox, MailboxKind.PARCELS))
+    return ServerSide(tuple(mailboxes), tuple(greetings), tuple(closed_mailboxes), tuple(closed_greetings))
+
+
+def cleared(contents: Contents, stamp: Stamp, done: ServerSide) -> Edit:
+    """Once the server deleted what `done` closes: remembers it, so that it is not asked for again and again."""
+    draft = Draft(contents, stamp)
+    closed = set(done.closed_mailboxes)
+    boxes = {invite.id: invite.own.read_id for invite in records.invites(contents)}
+    boxes |= {channel.id: channel.inbox.read_id for channel in records.channels(contents)}
+    for record, read_id in boxes.items():
+        if read_id in closed:
+            draft.change(record, {"cleared": True})
+    return draft.edit
+
+
+def takes_answers(invite: InviteRecord, now: int) -> bool:
+    """Whether answers to an invite are still read. A used one's are, so that the person sees a second answer."""
+    return invite.state is not InviteState.REVOKED and now < invite.expires + ANSWER_GRACE
+
+
+def _answers_mailbox(invite: InviteRecord) -> MailboxToOpen:
+    kind = MailboxKind.REQUESTS if invite.reusable else MailboxKind.ANSWERS
+    return _to_open(OwnMailbox(invite.own.read_id, invite.own.invite.mailbox), kind)
+
+
+def _to_open(mailbox: OwnMailbox, kind: MailboxKind) -> MailboxToOpen:
+    return MailboxToOpen(mailbox.read_id, mailbox.address.mailbox, deposit_public(mailbox.address), kind)
+
+
+def _is_cleared(contents: Contents, record: bytes) -> bool:
+    return contents[record].value("cleared") is True
