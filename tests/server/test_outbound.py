@@ -464,3 +464,10 @@ async def test_lookups_run_on_threads_of_their_own(monkeypatch: pytest.MonkeyPat
     release.set()
     assert await asyncio.gather(*lookups) == [[]] * 40
     await resolver.close()
+
+
+async def test_a_name_that_cannot_even_be_asked_for_is_an_error_of_the_lookup() -> None:
+    resolver = PooledResolver()
+    with pytest.raises(OSError, match="cannot be looked up"):
+        await resolver.resolve("a" * 64 + ".test")
+    await resolver.close()
