@@ -6,16 +6,18 @@ The database holds every request before it is sent; this object holds only when 
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Callable, Coroutine
 from random import SystemRandom
 from typing import Any, Final
+
+import structlog
 
 from kith_protocol.errors import KithError
 from kith_protocol.gateway import request_hash
 from kith_protocol.padding import CLASSES
 from kith_protocol.wire import RelayAnswer
 from kith_server.errors import Busy
+from kith_server.logs import describe
 from kith_server.outbound import Outbound, OutboundRefused, OutboundUnreachable, Reason
 from kith_server.relay.queue import GiveUp, Outcome, RelayQueue, Try
 from kith_server.storage.mail_interface import RelayStore
@@ -25,11 +27,13 @@ PATIENCE_SECONDS: Final = 3.0
 MAX_QUEUED: Final = 100_000
 """Requests of all vaults that wait; about half a kilobyte of memory each."""
 GAVE_UP: Final = "The other server could not be reached for 14 days."
+MAX_PAUSE_SECONDS: Final = 1.0
+"""Between two looks at the queue while something waits: the clock of the system may be set meanwhile."""
 STOP_SECONDS: Final = 2.0
 """How long requests on their way may take when the server stops; they are sent again after the next start."""
 
 _CHANCE: Final = SystemRandom()
-_log = logging.getLogger(__name__)
+_log: Final = structlog.get_logger()
 Key = tuple[bytes, bytes]
 
 
@@ -91,6 +95,7 @@ class Relay:
             self._queue.add(*key, host, waiting.created, due=waiting.due, attempts=waiting.attempts)
             soon = self._queue.hand_over(*key, self._clock())
             self._pump()
+            self._changed.set()
             if soon:
                 await self._wait(key)
         return await self._store.look_up(*key)
@@ -128,8 +133,9 @@ class Relay:
             self._changed.clear()
             self._pump()
             wake = self._queue.wake_at()
+            pause = None if wake is None else min(MAX_PAUSE_SECONDS, max(0.01, (wake - self._clock()) / 1000))
             try:
-                async with asyncio.timeout(None if wake is None else max(0.01, (wake - self._clock()) / 1000)):
+                async with asyncio.timeout(pause):
                     await self._changed.wait()
             except TimeoutError:
                 continue
@@ -137,7 +143,6 @@ class Relay:
     def _pump(self) -> None:
         for action in self._queue.actions(self._clock()):
             self._spawn(self._give_up(action) if isinstance(action, GiveUp) else self._attempt(action))
-        self._changed.set()
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work)
@@ -147,8 +152,7 @@ class Relay:
     def _done(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
-            # Only the kind of error: its text might quote what was sent.
-            _log.error("a task of the relay failed: %s", type(error).__name__)
+            _log.error("relay", **describe(error))
 
     async def _give_up(self, action: GiveUp) -> None:
         await self._store.given_up(action.vault, action.request, GAVE_UP, self._clock())
@@ -160,7 +164,7 @@ class Relay:
         try:
             outcome, reason = await self._send(attempt)
         except KithError as error:
-            _log.warning("a request of the relay has to be repeated: %s", error.code)
+            _log.warning("relay", code=error.code)
         finally:
             retry = self._queue.finished(*key, outcome, self._clock(), self._jitter())
             self._changed.set()
