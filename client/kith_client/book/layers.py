@@ -13,7 +13,8 @@ from typing import Final
 from kith_client.book.names import buried, full_name, name_of, record_of
 from kith_client.book.properties import units_of
 from kith_client.contacts.model import REGISTERS, Property, Unit
-from kith_client.contacts.views import display_name
+from kith_client.contacts.views import NO_NAME, display_name
+from kith_client.relations.peers import TheirCard, TheirLayer
 from kith_client.stamp import Contents, of_kind
 from kith_protocol.content import Content
 
@@ -74,14 +75,23 @@ class Layers:
 
     def theirs(self, contact: bytes) -> list[tuple[Property, str]]:
         """What the contact's peer shares about itself, with the peer's id."""
-        if contact not in self.peers:
-            return []
-        from kith_client.relations.peers import their_properties
+        return self.shared.properties(contact) if contact in self.peers else []
 
-        return their_properties(self.contents, contact)
+    @cached_property
+    def shared(self) -> TheirLayer:
+        """Everything that peers share with me."""
+        return TheirLayer(self.contents)
+
+    @cached_property
+    def cards(self) -> dict[bytes, TheirCard]:
+        """Cards of others that peers share with me, by id: contacts that I can only read."""
+        return {bytes.fromhex(card.id): card for card in self.shared.cards()}
 
     def shown(self, contact: bytes) -> list[Shown]:
         """The contact's properties, mine first; mine hide what the peer shares of a register or with the same value."""
+        if contact in self.cards and contact not in self.contents:
+            card = self.cards[contact]
+            return [Shown(f"theirs-{place}", prop, card.peer) for place, prop in enumerate(card.properties)]
         content = self.contents[contact]
         mine = [Shown(key, prop, MINE) for key, unit in units_of(content).items() for prop in unit]
         hiding = {_identity(item.property) for item in mine}
@@ -102,6 +112,8 @@ class Layers:
         content = self.contents.get(contact)
         if content is not None and content.kind == "contact":
             return self.names(contact)[0]
+        if contact in self.cards:
+            return card_name(self.cards[contact])
         trash = self._buried.get(contact)
         return "(deleted)" if trash is None else f"{name_of(buried(trash))} (deleted)"
 
@@ -127,6 +139,11 @@ class Layers:
         known = isinstance(contact, bytes) and contact in self.contents
         names = [*([self.name(contact)] if known else ()), *([given] if isinstance(given, str) and given else ())]
         return tuple(dict.fromkeys(names)) or ("(no name)",)
+
+
+def card_name(card: TheirCard) -> str:
+    """How a card that a peer shares is called."""
+    return display_name([(prop,) for prop in card.properties]) if card.properties else card.label or NO_NAME
 
 
 def _identity(prop: Property) -> tuple[str, ...]:

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from typing import Final
 
 from kith_client.book.circles import MEMBER, require_circle
-from kith_client.book.layers import Layers, peer_id
+from kith_client.book.layers import MINE, Layers, card_name, peer_id
 from kith_client.contacts.views import display_name, emails, organisation, phones, search_key
+from kith_client.relations.peers import TheirCard
 from kith_client.stamp import Contents, of_kind
 
 _NUMBER = re.compile(r"\+?[\d\s()./-]+")
@@ -29,6 +30,8 @@ class Row:
     circles: tuple[str, ...]
     peer: str | None
     """The id of the peer whose contact this is."""
+    origin: str = MINE
+    """`me`, or the id of the peer who shares this card with me: it can only be read."""
 
 
 def list_contacts(contents: Contents, query: str = "", circle: str | None = None) -> list[Row]:
@@ -48,6 +51,9 @@ def _rows(contents: Contents, members: frozenset[str] | None) -> Iterator[Row]:
     for record in of_kind(contents, "contact"):
         if members is None or MEMBER + record.hex() in members:
             yield _row(layers, record)
+    if members is None:
+        for record, card in layers.cards.items():
+            yield _their_row(record, card)
 
 
 def _row(layers: Layers, record: bytes) -> Row:
@@ -62,6 +68,12 @@ def _row(layers: Layers, record: bytes) -> Row:
         layers.circles.get(record, ()),
         None if peer is None else peer_id(layers.contents, peer),
     )
+
+
+def _their_row(record: bytes, card: TheirCard) -> Row:
+    units = [(prop,) for prop in card.properties]
+    name = card_name(card)
+    return Row(record.hex(), name, tuple(emails(units)), tuple(phones(units)), organisation(units), (), None, card.peer)
 
 
 def _members(contents: Contents, circle: str) -> frozenset[str]:

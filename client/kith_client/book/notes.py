@@ -10,6 +10,7 @@ from kith_client.book.layers import MINE, Layers
 from kith_client.book.names import words
 from kith_client.book.problems import BadValue, checked_text
 from kith_client.book.properties import put_units
+from kith_client.relations.peers import TheirNote
 from kith_client.stamp import Contents, Edit, Stamp, of_kind
 from kith_protocol.content import Content
 
@@ -64,7 +65,8 @@ def list_notes(contents: Contents, contact: bytes | None = None) -> list[Note]:
         for record, content in of_kind(contents, "note").items()
         if contact is None or content.value("contact") == contact
     ]
-    return sorted(mine, key=lambda note: (note.at, note.id), reverse=True)
+    theirs = [_theirs(note) for note in layers.shared.notes() if contact is None or note.contact == contact]
+    return sorted([*mine, *theirs], key=lambda note: (note.at, note.id), reverse=True)
 
 
 def remind_no_more(contents: Contents, stamp: Stamp, note: bytes) -> Edit:
@@ -75,6 +77,10 @@ def remind_no_more(contents: Contents, stamp: Stamp, note: bytes) -> Edit:
 def remove_note(note: bytes) -> Edit:
     """Removes a note."""
     return {note: None}
+
+
+def _theirs(note: TheirNote) -> Note:
+    return Note(note.id, note.contact.hex(), note.subject, note.kind, note.at, note.text, None, note.peer)
 
 
 def _note(layers: Layers, record: bytes, content: Content) -> Note:

@@ -9,6 +9,7 @@ from kith_client.book.parts import Parts
 from kith_client.book.problems import NotFound
 from kith_client.contacts.model import Unit
 from kith_client.contacts.photos import join_photo, photo_reference
+from kith_client.relations.peers import TheirLayer
 from kith_client.stamp import Contents
 
 PHOTO: Final = "photo"
@@ -20,6 +21,7 @@ class Photos:
 
     def __init__(self, contents: Contents) -> None:
         self._parts = Parts(contents, PHOTO, "data")
+        self._shared = TheirLayer(contents)
 
     def joined(self, units: Iterable[Unit]) -> list[Unit]:
         """The units with their pictures inside. A picture that is missing here leaves its property out."""
@@ -28,9 +30,15 @@ class Photos:
             digest = photo_reference(unit)
             if digest is None:
                 found.append(unit)
-            elif digest in self._parts:
-                try:
-                    found.append(join_photo(unit, self._parts.joined(digest)))
-                except NotFound:
-                    continue
+            elif (data := self._data(digest)) is not None:
+                found.append(join_photo(unit, data))
         return found
+
+    def _data(self, digest: bytes) -> bytes | None:
+        if digest not in self._parts:
+            shared = self._shared.photo(digest)
+            return None if shared is None else shared.data
+        try:
+            return self._parts.joined(digest)
+        except NotFound:
+            return None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from kith_client.book.layers import Layers, peer_id
+from kith_client.book.layers import Layers, card_name, peer_id
 from kith_client.book.names import is_id, short_ids
 from kith_client.book.problems import Ambiguous, Choice, NotFound
 from kith_client.contacts.views import search_key
@@ -22,6 +22,14 @@ def resolve_contact(contents: Contents, text: str) -> bytes:
     """The id of the contact that is meant. Raises `NotFound` or `Ambiguous`."""
     layers = Layers(contents)
     names = {record.hex(): layers.names(record) for record in of_kind(contents, "contact")}
+    return bytes.fromhex(_one(names, text, "contact", "'kith list' shows them all."))
+
+
+def resolve_shown(contents: Contents, text: str) -> bytes:
+    """As `resolve_contact`, the cards that peers share included: those can be shown, not changed."""
+    layers = Layers(contents)
+    names = {record.hex(): layers.names(record) for record in of_kind(contents, "contact")}
+    names |= {record.hex(): (card_name(card),) for record, card in layers.cards.items()}
     return bytes.fromhex(_one(names, text, "contact", "'kith list' shows them all."))
 
 

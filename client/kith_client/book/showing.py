@@ -60,7 +60,8 @@ def show_contact(contents: Contents, contact: bytes) -> ContactPage:
 
 def history(contents: Contents, contact: bytes) -> list[Past]:
     """What was replaced or taken away, newest first."""
-    past = past_of(contents[contact])
+    content = contents.get(contact)
+    past = past_of(content) if content is not None else []
     return [
         Past(stored.at, device_name(contents, stored.by), key.partition("-")[0], value_text(value))
         for stored, key, value, _, _ in past

@@ -10,7 +10,7 @@ from kith_client.book.events import entry
 from kith_client.book.layers import MINE, Layers
 from kith_client.book.listing import Row, list_contacts
 from kith_client.book.names import short_ids
-from kith_client.book.resolve import resolve_contact
+from kith_client.book.resolve import resolve_contact, resolve_shown
 from kith_client.book.showing import ContactPage, show_contact
 from kith_client.cli import shapes
 from kith_client.cli.notes import show_notes
@@ -51,7 +51,7 @@ def _some(texts: tuple[str, ...]) -> str:
 @with_book
 async def show_command(book: Book, out: Output, contact: str) -> None:
     """Show everything about CONTACT: properties, notes, circles, and what it was before."""
-    page = show_contact(book.contents, resolve_contact(book.contents, contact))
+    page = show_contact(book.contents, resolve_shown(book.contents, contact))
     out.result(shapes.page(page), lambda: _page(out, page))
 
 

@@ -93,6 +93,19 @@ class Output:
             task = bar.add_task(label, total=total)
             yield lambda steps: bar.advance(task, steps)
 
+    @contextmanager
+    def counted(self, label: str) -> Iterator[Callable[[int, int], None]]:
+        """As `progress`, for work that tells (done, total) as it goes."""
+        if self.json or not sys.stderr.isatty():
+            yield lambda _done, _total: None
+            return
+        from rich.console import Console
+        from rich.progress import Progress
+
+        with Progress(console=Console(stderr=True), transient=True) as bar:
+            task = bar.add_task(label, total=None)
+            yield lambda done, total: bar.update(task, completed=done, total=total or None)
+
 
 def _print_json(document: dict[str, Any]) -> None:
     text = json.dumps(document, ensure_ascii=False, indent=2 if sys.stdout.isatty() else None)

@@ -25,6 +25,7 @@ def contact_row(row: Row) -> dict[str, Any]:
         "org": row.org,
         "circles": list(row.circles),
         "peer": row.peer,
+        "from": row.origin,
     }
 
 

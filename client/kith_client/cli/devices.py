@@ -1,0 +1,134 @@
+"""`kith device`."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from kith_client.book.problems import Ambiguous, Choice, NotFound
+from kith_client.cli.online import default_device_name, new_passphrase, with_server
+from kith_client.cli.options import group, settings, subcommand
+from kith_client.cli.output import Output
+from kith_client.cli.session import ask_passphrase, home_of, one_line, run_async
+from kith_client.contacts.text import search_key
+
+if TYPE_CHECKING:
+    from kith_client.linking import DeviceInfo
+    from kith_client.transport import HomeServer
+    from kith_client.vault import Vault
+
+
+@group("device", "kith device", "kith device add", "kith device join CODE --server https://anna.example", alone=True)
+@click.pass_context
+def device_command(ctx: click.Context) -> None:
+    """The devices that hold this address book."""
+    if ctx.invoked_subcommand is None:
+        run_async(_list())
+
+
+async def _list() -> None:
+    from kith_client.vault import Vault
+
+    chosen = settings()
+    async with await Vault.open(home_of(chosen), ask_passphrase) as vault:
+        _answer(vault, Output(chosen))
+
+
+@subcommand(device_command, "add", "kith device add")
+@with_server
+async def device_add(vault: Vault, server: HomeServer, out: Output) -> None:
+    """Show a code for the new device, and wait for it; it is valid for ten minutes, and for one attempt."""
+    from kith_client.linking import add_device
+
+    async def agree(name: str) -> bool:
+        return await asyncio.to_thread(out.confirm, f"Add the device '{name}'?")
+
+    name = await add_device(vault, server, lambda code: _show_code(out, server.url, code), agree)
+    out.message(f"'{name}' is a device of this address book now.")
+
+
+def _show_code(out: Output, url: str, code: str) -> None:
+    def show() -> None:
+        out.line(code)
+        out.message(f"On the new device: kith device join CODE --server {url}\nWaiting for it, at most ten minutes ...")
+
+    out.result({"code": code}, show)
+    sys.stdout.flush()
+
+
+@subcommand(device_command, "join", "kith device join 42-apple-river-stone --server https://anna.example")
+@click.argument("code")
+@click.option("--server", required=True, metavar="URL", help="The home server.")
+@click.option("--name", metavar="NAME", help="What to call this device (else the machine's name).")
+@click.option("--no-passphrase", is_flag=True, help="Keep the device's key in a file that only you can read.")
+def device_join(code: str, server: str, name: str | None, no_passphrase: bool) -> None:
+    """Make this machine a device of the address book whose other device shows CODE ('-' reads it)."""
+    chosen = settings()
+    run_async(_join(Output(chosen), one_line(code), server, name, new_passphrase(no_passphrase)))
+
+
+async def _join(out: Output, code: str, server: str, name: str | None, passphrase: str | None) -> None:
+    from kith_client.linking import join_vault
+
+    home = home_of(settings())
+    with out.counted("Fetching") as progress:
+        vault = await join_vault(
+            home, code, server, name or default_device_name(), passphrase=passphrase, progress=progress
+        )
+    async with vault:
+        contacts = sum(content.kind == "contact" for content in vault.contents.values())
+        out.message(f"This device has the address book now: {contacts} contacts.")
+        out.result({"vault": vault.id.hex(), "contacts": contacts, "devices": _shapes(vault)})
+
+
+@subcommand(device_command, "remove", "kith device remove phone")
+@click.argument("device")
+@click.option("--keep", multiple=True, metavar="DEVICE", help="A device added since that stays.")
+@with_server
+async def device_remove(vault: Vault, server: HomeServer, out: Output, device: str, keep: tuple[str, ...]) -> None:
+    """Remove DEVICE, and those added since: whoever held it may have added them. It keeps what it had."""
+    from kith_client.linking import list_devices, remove_device
+
+    devices = list_devices(vault)
+    gone = _resolve(devices, device)
+    stays = frozenset(_resolve(devices, each).id for each in keep)
+    since = [each for each in devices if each.added > gone.added and not each.this and each.id not in stays]
+    names = ", ".join(each.name for each in (gone, *since))
+    if not out.confirm(f"Remove {names}?"):
+        raise click.Abort
+    await remove_device(vault, server, gone.id, keep=stays)
+    out.message(f"Removed {names}. What is written from now on cannot be read there.")
+    out.result({"devices": _shapes(vault)})
+
+
+def _resolve(devices: list[DeviceInfo], text: str) -> DeviceInfo:
+    wanted = text.strip().lower()
+    found = [each for each in devices if each.id.hex().startswith(wanted) or search_key(each.name) == search_key(text)]
+    if len(found) == 1:
+        return found[0]
+    if found:
+        choices = tuple(Choice(each.id.hex()[:8], each.name) for each in found)
+        raise Ambiguous(f"{len(found)} devices match; give an id.", choices=choices)
+    raise NotFound("There is no such device. 'kith device' shows them.")
+
+
+def _answer(vault: Vault, out: Output) -> None:
+    shapes = _shapes(vault)
+
+    def show() -> None:
+        rows = [(each["id"][:8], each["name"] + (" (this one)" if each["this"] else "")) for each in shapes]
+        out.table(("Id", "Device"), rows)
+
+    out.result({"devices": shapes}, show)
+
+
+def _shapes(vault: Vault) -> list[dict[str, Any]]:
+    from kith_client.linking import list_devices
+
+    return [
+        {"id": each.id.hex(), "name": each.name, "added": each.added, "last_seen": each.last, "this": each.this}
+        for each in list_devices(vault)
+    ]

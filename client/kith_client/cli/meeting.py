@@ -1,0 +1,196 @@
+"""`kith invite`, `invites`, `accept`, `peers`, `verify`."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from kith_client.book.dates import iso_time, parse_duration
+from kith_client.book.events import entry
+from kith_client.book.layers import Layers
+from kith_client.book.resolve import resolve_contact, resolve_peer, resolve_record
+from kith_client.cli.online import with_server
+from kith_client.cli.options import command, group, subcommand
+from kith_client.cli.output import Output
+from kith_client.cli.session import Book, one_line, today_of, with_book
+from kith_client.relations.invites import InviteRow, list_invites, revoke_invite
+from kith_client.relations.peers import PeerRow, list_peers
+from kith_client.relations.verify import mark_verified, safety_number_of
+
+if TYPE_CHECKING:
+    from kith_client.transport import HomeServer
+    from kith_client.vault import Vault
+
+_DAY_MS = 86_400_000
+
+
+@command("invite", "kith invite --facet work", "kith invite --contact Bob --facet private --qr bob.png")
+@click.option("--facet", "facets", multiple=True, metavar="F", help="A facet that the new peer sees; may be repeated.")
+@click.option("--contact", metavar="CONTACT", help="The contact whom this is for.")
+@click.option("--reusable", is_flag=True, help="For several people (not built yet).")
+@click.option("--expires", default="7d", show_default=True, metavar="TIME", help="How long it can be used.")
+@click.option("--qr", metavar="FILE.png", help="Write it as a QR code too.")
+@with_server
+async def invite_command(
+    vault: Vault,
+    server: HomeServer,
+    out: Output,
+    facets: tuple[str, ...],
+    contact: str | None,
+    reusable: bool,
+    expires: str,
+    qr: str | None,
+) -> None:
+    """Make a link that connects one person with you. Whoever has the link can use it, so hand it over privately."""
+    from kith_client.sync.befriend import make_invite
+
+    until = vault.stamp().now + parse_duration(expires, today_of(vault)) * _DAY_MS
+    found = resolve_contact(vault.contents, contact) if contact else None
+    made = await make_invite(vault, server, facets, found, reusable=reusable, expires=until)
+    if qr is not None:
+        await asyncio.to_thread(_write_qr, made.link, qr)
+    document = {"id": made.id.hex(), "link": made.link, "expires": iso_time(made.expires)}
+    out.result(document, lambda: _show_link(out, made.link, iso_time(made.expires)))
+
+
+def _write_qr(link: str, path: str) -> None:
+    import segno
+
+    segno.make(link, micro=False).save(path, kind="png", scale=8)
+
+
+def _show_link(out: Output, link: str, expires: str) -> None:
+    import sys
+
+    out.line(link)
+    if sys.stdout.isatty():
+        import segno
+
+        segno.make(link, micro=False).terminal(compact=True)
+    out.message(f"For one person, until {expires}. They accept it with: kith accept LINK")
+
+
+@group("invites", "kith invites", "kith invites revoke 7f3a12bc", alone=True)
+@click.pass_context
+def invites_command(ctx: click.Context) -> None:
+    """The invites that were made."""
+    if ctx.invoked_subcommand is None:
+        _invites()
+
+
+@with_book
+async def _invites(book: Book, out: Output) -> None:
+    rows = list_invites(book.contents, book.stamp().now)
+    out.result({"invites": [_invite(row) for row in rows]}, lambda: _show_invites(book, out, rows))
+
+
+def _invite(row: InviteRow) -> dict[str, Any]:
+    return {
+        "id": row.id.hex(),
+        "state": row.state,
+        "created": iso_time(row.created),
+        "expires": iso_time(row.expires),
+        "facets": list(row.facets),
+        "contact": row.contact.hex() if row.contact else None,
+        "link": row.link or None,
+    }
+
+
+def _show_invites(book: Book, out: Output, rows: list[InviteRow]) -> None:
+    if not rows:
+        out.message("No invites. 'kith invite' makes one.")
+        return
+    layers = Layers(book.contents)
+    table = [
+        (row.id.hex()[:8], row.state, iso_time(row.expires), ", ".join(row.facets), _for(layers, row)) for row in rows
+    ]
+    out.table(("Id", "State", "Until", "Facets", "For"), table)
+
+
+def _for(layers: Layers, row: InviteRow) -> str:
+    return "" if row.contact is None else layers.name(row.contact)
+
+
+@subcommand(invites_command, "revoke", "kith invites revoke 7f3a12bc")
+@click.argument("invite_id", metavar="ID")
+@with_book
+async def invites_revoke(book: Book, out: Output, invite_id: str) -> None:
+    """Make an invite unusable, from the next sync on."""
+    found = resolve_record(book.contents, "invite", invite_id, "invite", "'kith invites' shows them all.")
+    await book.apply(revoke_invite(book.contents, book.stamp(), found), [entry("revoked an invite")])
+    out.message("Revoked; the server hears of it at the next sync.")
+    out.result({"id": found.hex()})
+
+
+@command("accept", "kith accept 'https://anna.example/i#1...'", "kith accept - --facet private")
+@click.argument("link")
+@click.option("--facet", "facets", multiple=True, metavar="F", help="A facet that the new peer sees; may be repeated.")
+@click.option("--contact", metavar="CONTACT", help="The contact that this person is.")
+@with_server
+async def accept_command(
+    vault: Vault, server: HomeServer, out: Output, link: str, facets: tuple[str, ...], contact: str | None
+) -> None:
+    """Accept the invite behind LINK ('-' reads it)."""
+    from kith_client.sync.befriend import accept_invite
+
+    found = resolve_contact(vault.contents, contact) if contact else None
+    accepted = await accept_invite(vault, server, one_line(link), facets, found)
+    peer = next(_peer(vault, row) for row in list_peers(vault.contents) if row.record == accepted.peer)
+    out.message(f"Accepted. {peer['name']} hears of it at their next sync; compare numbers with 'kith verify'.")
+    out.result({"peer": peer["id"], **{key: peer[key] for key in ("name", "trust", "state", "contact")}})
+
+
+@command("peers", "kith peers")
+@with_book
+async def peers_command(book: Book, out: Output) -> None:
+    """List the people I am connected with."""
+    peers = [_peer(book, row) for row in list_peers(book.contents)]
+    out.result({"peers": peers}, lambda: _show_peers(out, peers))
+
+
+def _peer(book: Book, row: PeerRow) -> dict[str, Any]:
+    return {
+        "id": row.id,
+        "contact": row.contact.hex(),
+        "name": Layers(book.contents).peer_names(row.record)[0],
+        "host": row.host,
+        "state": row.state,
+        "trust": row.trust,
+        "facets": list(row.facets),
+        "updated": iso_time(row.updated) if row.updated is not None else None,
+        "missing": row.missing,
+    }
+
+
+def _show_peers(out: Output, peers: list[dict[str, Any]]) -> None:
+    if not peers:
+        out.message("No peers. 'kith invite' makes a link that connects somebody with you.")
+        return
+    columns = ("name", "host", "state", "trust")
+    rows = [(peer["id"][:8], *(peer[key] for key in columns), ", ".join(peer["facets"])) for peer in peers]
+    out.table(("Id", "Name", "Server", "State", "Trust", "Facets granted"), rows)
+
+
+@command("verify", "kith verify Bob", "kith verify Bob --number '12345 67890 ...'")
+@click.argument("peer")
+@click.option("--number", metavar="N", help="The number that the peer reads out; '-' reads it.")
+@with_book
+async def verify_command(book: Book, out: Output, peer: str, number: str | None) -> None:
+    """Show the safety number that I share with PEER, or say that the peer sees the same one."""
+    found = resolve_peer(book.contents, peer)
+    name = Layers(book.contents).peer_names(found)[0]
+    shown = safety_number_of(book.contents, found)
+    if number is None:
+        out.message(f"Compare this with what {name} sees, by telephone or in person:")
+        out.result({"safety_number": shown}, lambda: out.line(shown))
+        out.message(f"If it is the same: kith verify {name} --number 'NUMBER'")
+        return
+    contact = book.contents[found].value("contact")
+    about = contact if isinstance(contact, bytes) else None
+    edit = mark_verified(book.contents, book.stamp(), found, one_line(number))
+    await book.apply(edit, [entry(f"compared safety numbers with {name}", about)])
+    trust = str(book.contents[found].units["trust"].value)
+    out.message(f"The numbers agree: {name} is {trust}.")
+    out.result({"safety_number": shown, "trust": trust})

@@ -1,0 +1,104 @@
+"""`kith sync`, `log`, `doctor`."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from kith_client.book.dates import iso_time
+from kith_client.book.events import Event, read_entry
+from kith_client.book.resolve import resolve_contact
+from kith_client.book.showing import history
+from kith_client.cli.online import with_server
+from kith_client.cli.options import command, settings
+from kith_client.cli.output import Output
+from kith_client.cli.session import Book, ask_passphrase, home_of, run_async, with_book
+
+if TYPE_CHECKING:
+    from kith_client.sync.run import Report
+    from kith_client.transport import HomeServer
+    from kith_client.vault import Vault
+
+_LOG_LENGTH = 500
+
+
+@command("sync", "kith sync")
+@with_server
+async def sync_command(vault: Vault, server: HomeServer, out: Output) -> None:
+    """Send what was entered here, fetch what changed elsewhere, and exchange parcels with peers."""
+    from kith_client.errors import ManyDeletions
+
+    try:
+        report = await _sync(vault, server, out, allow_deletions=False)
+    except ManyDeletions as error:
+        if not out.confirm(f"{error} Go on?"):
+            raise
+        report = await _sync(vault, server, out, allow_deletions=True)
+    document = dataclasses.asdict(report)
+    out.result(document, lambda: _report(out, report))
+
+
+async def _sync(vault: Vault, server: HomeServer, out: Output, *, allow_deletions: bool) -> Report:
+    from kith_client.sync.run import sync
+
+    with out.counted("Syncing") as progress:
+        return await sync(vault, server, allow_deletions=allow_deletions, progress=progress)
+
+
+def _report(out: Output, report: Report) -> None:
+    out.line(f"Sent {report.pushed}, fetched {report.pulled} entries.")
+    if report.parcels_in or report.parcels_out or report.waiting:
+        out.line(f"Peers: {report.parcels_in} received, {report.parcels_out} delivered, {report.waiting} on the way.")
+    if report.conflicts:
+        out.message(f"{report.conflicts} values were changed in two places; both are kept: see 'kith issues'.")
+    for alarm in report.alarms:
+        out.warn(f"Alarm: {alarm}")
+
+
+@command("log", "kith log", "kith log Anna")
+@click.argument("contact", required=False)
+@with_book
+async def log_command(book: Book, out: Output, contact: str | None) -> None:
+    """What happened on this device, oldest first; or everything about CONTACT."""
+    events = [read_entry(each.at, each.what, each.by) for each in await book.events(_LOG_LENGTH)]
+    if contact is not None:
+        found = resolve_contact(book.contents, contact)
+        before = [
+            Event(past.at, f"{past.property} was {past.value}", past.by) for past in history(book.contents, found)
+        ]
+        events = sorted([*(each for each in events if each.contact == found), *before], key=lambda event: event.at)
+    shapes = [{"at": iso_time(each.at), "what": each.what, "by": each.by} for each in events]
+    out.result({"events": shapes}, lambda: _log(out, shapes))
+
+
+def _log(out: Output, events: list[dict[str, Any]]) -> None:
+    if events:
+        out.table(("When", "What", "By"), [(each["at"], each["what"], each["by"]) for each in events])
+    else:
+        out.message("Nothing happened yet.")
+
+
+@command("doctor", "kith doctor")
+def doctor_command() -> None:
+    """Check this device, the address book and the server."""
+    run_async(_doctor())
+
+
+async def _doctor() -> None:
+    from kith_client.doctor import examine
+    from kith_client.vault import Vault
+
+    chosen = settings()
+    out = Output(chosen)
+    async with await Vault.open(home_of(chosen), ask_passphrase) as vault:
+        checks = await examine(vault)
+    shapes = [{"name": check.name, "ok": check.ok, "text": check.text} for check in checks]
+    rows = [("ok" if check.ok else "PROBLEM", check.name, check.text) for check in checks]
+
+    def show() -> None:
+        for state, name, text in rows:
+            out.line(f"{state:<8} {name}: {text}")
+
+    out.result({"checks": shapes}, show)
