@@ -11,7 +11,7 @@ import click
 if TYPE_CHECKING:
     from contextlib import AbstractAsyncContextManager
 
-    from kith_client.cli.session import Book
+    from kith_client.cli.seam import Book
 
 _HELP: Final = {
     "home": "Folder of the address book (else KITH_HOME, else the platform's data folder).",

@@ -1,56 +1,26 @@
-"""The one seam between the commands and the core: an opened book, and a way to run a command on it."""
+"""Opening the book for a command, and running the command on it."""
 
 from __future__ import annotations
 
 import asyncio
 import functools
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager
 from datetime import date, datetime
-from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 
 import click
 
 from kith_client.cli.options import Settings, settings
 from kith_client.cli.output import Output
+from kith_client.cli.seam import Book
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from kith_client.home import Home
-    from kith_client.stamp import Contents, Edit, Stamp
 
 P = ParamSpec("P")
 T = TypeVar("T")
-
-
-class LoggedEvent(Protocol):
-    """One entry of the device's log."""
-
-    @property
-    def at(self) -> int: ...
-    @property
-    def what(self) -> str: ...
-    @property
-    def by(self) -> str: ...
-
-
-class Book(Protocol):
-    """What commands need of an opened vault."""
-
-    @property
-    def contents(self) -> Contents:
-        """All records as they stand."""
-
-    def stamp(self) -> Stamp:
-        """What an edit made now carries."""
-
-    async def apply(self, edit: Edit, what: Iterable[str] = ()) -> None:
-        """Makes an edit, durable before it returns; `what` goes to the log."""
-
-    async def events(self, last: int = 500) -> Sequence[LoggedEvent]:
-        """The newest entries of the log, oldest first."""
 
 
 def home_of(chosen: Settings) -> Home:
