@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import ChainMap
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
@@ -38,6 +39,12 @@ class Stamp:
     def content(self, kind: str, values: Mapping[str, Value]) -> Content:
         """A new record's content."""
         return Content(kind, {key: self.unit(value) for key, value in values.items()})
+
+
+def overlay(contents: Contents, edit: Edit) -> Contents:
+    """`contents` as they will stand after an edit that deletes nothing."""
+    changed = {record: content for record, content in edit.items() if content is not None}
+    return ChainMap(changed, contents)  # type: ignore[arg-type]  # only the first mapping is ever written to
 
 
 def of_kind(contents: Contents, kind: str) -> dict[bytes, Content]:

@@ -6,7 +6,8 @@ from typing import Final
 
 import msgspec
 
-from kith_client.relations.server_side import ServerSide, server_side
+from kith_client.relations.server_side import ServerSide, cleared, server_side
+from kith_client.stamp import Edit
 from kith_client.transport import HomeServer
 from kith_client.vault import Vault
 from kith_protocol import wire
@@ -16,14 +17,18 @@ DONE: Final = "places"
 """Mirror state: hashes of what the home server was asked to keep already, so that a quiet sync asks nothing."""
 
 
-async def keep_places(vault: Vault, server: HomeServer) -> None:
-    """Opens and closes mailboxes and greetings; what was done before is not done again."""
+async def keep_places(vault: Vault, server: HomeServer) -> Edit:
+    """Opens and closes mailboxes and greetings; what was done before is not done again.
+
+    Returns what is to be committed, so that other devices do not close the same ones again.
+    """
     wanted = server_side(vault.contents, vault.clock())
     raw = await vault.mirror.state(DONE)
     done: set[bytes] = set(msgspec.msgpack.decode(raw, type=list[bytes])) if raw else set()
     standing = await _do(vault, server, wanted, done)
     if standing != done:
         await vault.mirror.set_state({DONE: msgspec.msgpack.encode(sorted(standing))})
+    return cleared(vault.contents, vault.stamp(), wanted)
 
 
 async def _do(vault: Vault, server: HomeServer, wanted: ServerSide, done: set[bytes]) -> set[bytes]:

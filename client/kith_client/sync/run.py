@@ -7,14 +7,14 @@ loses nothing: what a parcel depends on is committed before it leaves, and a par
 from __future__ import annotations
 
 import asyncio
-from collections import ChainMap
 from dataclasses import dataclass, field
 from typing import Final
 
 from kith_client.errors import HeadMoved, ServerUnreachable
-from kith_client.relations.incoming import TakenIn, take_in
+from kith_client.relations.inbox import TakenIn
+from kith_client.relations.incoming import take_in
 from kith_client.relations.planning import plan_shares
-from kith_client.stamp import Edit
+from kith_client.stamp import Edit, overlay
 from kith_client.sync.deposits import deposit
 from kith_client.sync.places import keep_places
 from kith_client.sync.pull import Progress, no_progress, pull
@@ -70,10 +70,10 @@ async def sync(
     if taken.handled:
         await server.delete_parcels(vault.id, tuple(taken.handled))
     report.parcels_in = len(taken.handled)
-    await keep_places(vault, server)
+    closed = await keep_places(vault, server)
     deposited = await deposit(vault, server, patience)
     report.parcels_out, report.waiting, report.alarms = deposited.receipts, deposited.waiting, deposited.alarms
-    await _commit(vault, server, deposited.edit, report)
+    await _commit(vault, server, {**closed, **deposited.edit}, report)
     report.head = vault.chain.number
     return report
 
@@ -89,10 +89,9 @@ async def _exchange(
         parcels = await _fetch_parcels(vault, server)
         stamp = vault.stamp()
         taken = await asyncio.to_thread(take_in, vault.contents, stamp, parcels)
-        view = ChainMap({k: c for k, c in taken.edit.items() if c is not None}, dict(vault.contents))
-        planned = await asyncio.to_thread(plan_shares, view, stamp)
+        planned = await asyncio.to_thread(plan_shares, overlay(vault.contents, taken.edit), stamp)
         try:
-            machine: Edit = {**taken.edit, **planned}
+            machine: Edit = {**taken.edit, **planned.edit}
             report.pushed += await push_all(vault, server, machine, allow_deletions=allow_deletions)
         except HeadMoved:
             continue
