@@ -5,7 +5,6 @@ Never fails and never puts U+FFFD in place of something readable. Which bytes fo
 
 from __future__ import annotations
 
-import codecs
 import re
 from typing import Final
 
@@ -22,17 +21,8 @@ _ALIASES: Final = {
     "tis620": "cp874", "windows874": "cp874", "latin9": "iso8859_15",
 }  # fmt: skip
 _NUMBERED = re.compile(r"(?:windows|cp|ibm|xcp)(125[0-8]|437|85[0258]|86[0-6]|874|932|949|950)|iso8859(1[0-6]|[2-9])")
-_CP1252: Final = {byte: bytes([byte]).decode("cp1252", "ignore") or chr(byte) for byte in range(256)}
-_MIXED: Final = "kithbook-mixed"
-
-
-def _as_cp1252(error: UnicodeError) -> tuple[str, int]:
-    if not isinstance(error, UnicodeDecodeError):
-        raise error
-    return "".join(_CP1252[byte] for byte in error.object[error.start : error.end]), error.end
-
-
-codecs.register_error(_MIXED, _as_cp1252)
+_ESCAPED: Final = {0xDC00 + byte: bytes([byte]).decode("cp1252", "ignore") or chr(byte) for byte in range(128, 256)}
+"""How Python's "surrogateescape" leaves a byte that is no UTF-8 → what it says in Windows-1252."""
 
 
 def codec_of(declared: str) -> str | None:
@@ -60,7 +50,7 @@ def decode_text(data: bytes, codec: str | None = None, fallback: str | None = No
             return data.decode(candidate)
         except UnicodeDecodeError:
             continue
-    return _cesu8(data) or data.decode("utf-8", _MIXED)
+    return _cesu8(data) or data.decode("utf-8", "surrogateescape").translate(_ESCAPED)
 
 
 def _cesu8(data: bytes) -> str | None:

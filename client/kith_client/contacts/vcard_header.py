@@ -7,6 +7,7 @@ from functools import lru_cache
 from typing import Final, NamedTuple
 
 from kith_client.contacts.escapes import caret_decode
+from kith_client.contacts.model import NAME
 
 Params = tuple[tuple[str, tuple[str, ...]], ...]
 
@@ -67,14 +68,10 @@ _cached_params = lru_cache(maxsize=1024)(_params)
 def _param(part: str, quoted: bool, carets: bool) -> tuple[str, tuple[str, ...]]:
     name, equals, rest = part.partition("=")
     name = name.strip()
-    if not equals or not _is_name(name):
+    if not equals or not NAME.fullmatch(name):
         return _bare_name(part), (_plain(part, quoted, carets),)
     values = _split(rest, _VALUE, ",") if quoted else rest.split(",")
     return name, tuple(_plain(value, quoted, carets) for value in values)
-
-
-def _is_name(name: str) -> bool:
-    return name.isascii() and name.replace("-", "").replace("_", "").isalnum()
 
 
 def _bare_name(value: str) -> str:

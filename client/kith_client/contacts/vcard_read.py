@@ -78,9 +78,9 @@ class _CardReader:
         self._bad: list[tuple[int, int, str]] = []
 
     def read(self) -> Card | SetAside:
-        lines = unfold(self._piece.lines, self._is_21)
+        lines = unfold(self._piece.lines, self._is_21, MAX_PROPERTIES + 3)
         source = self._original(self._data)
-        if len(lines) > MAX_PROPERTIES:
+        if len(lines) > MAX_PROPERTIES + 3:  # BEGIN, VERSION, END
             reason = f"Line {self._piece.line}: this card has more than {MAX_PROPERTIES} properties. Shorten it."
             return SetAside(reason, source, self._piece.line)
         properties = [prop for logical, text in self._texts(lines) if (prop := self._line(logical, text)) is not None]
@@ -147,7 +147,7 @@ class _CardReader:
             found.append(SetAside(_REMARKS[self._piece.kind].format(line=self._piece.line), b"", self._piece.line))
         runs: list[tuple[int, int, str]] = []
         for first, last, why in self._bad:
-            if runs and runs[-1][1] + 1 == first:
+            if runs and not any(line.strip() for line in self._piece.lines[runs[-1][1] + 1 : first]):
                 runs[-1] = (runs[-1][0], last, runs[-1][2])
             else:
                 runs.append((first, last, why))

@@ -67,6 +67,7 @@ class Splitter:
         self._depth = 0
         self._too_long = False
         self._limit = MAX_OUTSIDE
+        self._searched = 0
 
     def feed(self, batch: Iterable[bytes]) -> Iterator[Piece]:
         """Pieces that the lines of `batch` complete."""
@@ -124,9 +125,9 @@ class Splitter:
             yield from self._close(Kind.CARD)
 
     def _end_without_begin(self) -> Iterator[Piece]:
-        start = next((i for i, line in enumerate(self._lines) if _VERSION.match(line)), None)
+        lines, self._searched = range(self._searched, len(self._lines)), len(self._lines)
+        start = next((i for i in lines if _VERSION.match(self._lines[i])), None)
         if start is None:
-            yield from self._close(Kind.OUTSIDE)
             return
         inside, first = self._lines[start:], self._first + start
         del self._lines[start:]
@@ -164,6 +165,6 @@ class Splitter:
         self._depth, self._too_long, self._limit = 0, False, MAX_OUTSIDE
 
     def _flush(self, kind: Kind) -> Iterator[Piece]:
-        lines, self._lines, self._size = self._lines, [], 0
+        lines, self._lines, self._size, self._searched = self._lines, [], 0, 0
         if any(line.strip(_BLANK) for line in lines):
             yield Piece(Kind.TOO_LONG if self._too_long else kind, lines, self._first)

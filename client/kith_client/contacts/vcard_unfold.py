@@ -58,8 +58,8 @@ class Logical:
         return self._base64
 
 
-def unfold(lines: list[bytes], keep_blank: bool) -> list[Logical]:
-    """Logical lines of a card, BEGIN and END included where they stand.
+def unfold(lines: list[bytes], keep_blank: bool, limit: int) -> list[Logical]:
+    """Logical lines of a card, BEGIN and END included where they stand; stops when there are more than `limit`.
 
     `keep_blank`: the blank that begins a continuation belongs to the value (vCard 2.1); else it is the fold itself.
     """
@@ -86,6 +86,8 @@ def unfold(lines: list[bytes], keep_blank: bool) -> list[Logical]:
             logical.append(started)
             # Some programs indent the line after BEGIN: it is no fold of it.
             current = None if number == 0 and _BEGIN.match(line) else started
+            if len(logical) > limit:
+                break
         else:
             current.last = number
     return logical
