@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 from kith_protocol.handshake import (
     Established,
@@ -17,7 +18,7 @@ from kith_protocol.handshake import (
     open_finish,
 )
 from kith_protocol.invite import OpenedGreeting, OwnInvite, new_invite, open_greeting, seal_greeting
-from kith_protocol.mailbox import OwnMailbox, new_mailbox
+from kith_protocol.mailbox import MailboxAddress, OwnMailbox, new_mailbox
 from kith_protocol.parcel import ParcelBody
 from kith_protocol.persona import OwnPersona, sign_persona
 from kith_protocol.phrase import root_key
@@ -26,6 +27,8 @@ from kith_protocol.suite import HybridSignKey, SealKey
 NOW = 1_800_000_000_000
 DAY = 24 * 3600 * 1000
 FINGERPRINT = b"fingerprint-of-a"
+BAD_ADDRESS = MailboxAddress("A.example", FINGERPRINT, bytes(16), bytes(32))
+"""Its host is not in the normal form."""
 
 
 def fixed(name: str, length: int = 32) -> bytes:
@@ -37,9 +40,14 @@ def hybrid(name: str) -> HybridSignKey:
     return HybridSignKey(fixed(name + "-ed25519"), fixed(name + "-mldsa"))
 
 
-@lru_cache(maxsize=64)
 def persona_of(name: str, number: int = 1) -> OwnPersona:
     """The persona of a person whose root depends on the name only."""
+    return _persona_of(name, number)
+
+
+@lru_cache(maxsize=64)
+def _persona_of(name: str, number: int) -> OwnPersona:
+    # Kept, because ML-DSA draws randomness: signing the same statement again gives other bytes.
     sign = hybrid(f"{name}-persona-{number}")
     raw = sign_persona(root_key(fixed(name)), sign, SealKey(fixed(f"{name}-seal-{number}")).public, number)
     return OwnPersona(raw, sign)
@@ -117,3 +125,16 @@ def pairing() -> Pairing:
     opened = open_answer(own, answer, persona_of("anna"))
     finish, anna = finish_by("anna", own, opened)
     return Pairing(own, answer, pending, opened, finish, anna, open_finish(pending, finish, persona_of("bob")))
+
+
+def replace_statement(statement: Any, **fields: Any) -> Any:
+    """A copy of a statement with some fields changed."""
+    values = {name: getattr(statement, name) for name in statement.__struct_fields__}
+    return type(statement)(**{**values, **fields})
+
+
+def flip(data: bytes, position: int) -> bytes:
+    """`data` with one bit changed."""
+    changed = bytearray(data)
+    changed[position] ^= 1
+    return bytes(changed)

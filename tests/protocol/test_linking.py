@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 from hypothesis import given
@@ -88,12 +88,13 @@ def test_what_is_no_code_is_refused_without_repeating_it(text: str) -> None:
 
 
 def test_a_code_is_not_made_from_the_wrong_input() -> None:
-    for make in (
+    makers: tuple[Callable[[], LinkCode], ...] = (
         lambda: spoken_code("x", bytes(5)),
         lambda: spoken_code("1", bytes(4)),
         lambda: qr_code(HOST, "", bytes(16)),
         lambda: qr_code(HOST, "1", bytes(15)),
-    ):
+    )
+    for make in makers:
         with pytest.raises(Refused):
             make()
 

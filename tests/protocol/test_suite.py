@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import nacl.bindings
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -9,7 +10,7 @@ from hypothesis import strategies as st
 from kith_protocol import suite
 from kith_protocol.errors import BadKey, BadSignature, Undecryptable
 from kith_protocol.suite import HybridSignKey, SealKey, SignKey
-from tests.protocol.people import fixed, hybrid
+from tests.protocol.people import fixed, flip, hybrid
 
 LABEL = "kith/1/test"
 SMALL_ORDER = (
@@ -20,13 +21,6 @@ SMALL_ORDER = (
 )
 
 fields = st.lists(st.binary(max_size=8), max_size=4)
-
-
-def flip(data: bytes, position: int) -> bytes:
-    """`data` with one bit changed."""
-    changed = bytearray(data)
-    changed[position] ^= 1
-    return bytes(changed)
 
 
 @given(fields, fields)
@@ -70,7 +64,7 @@ def test_a_box_made_for_two_keys_is_refused_by_its_commitment(monkeypatch: pytes
     """Without the commitment, XChaCha20-Poly1305 would open one box under two chosen keys."""
     box = suite.encrypt(fixed("key"), LABEL, b"", b"plain", nonce=fixed("n", 24))
     opened: list[bytes] = []
-    monkeypatch.setattr(suite.sodium, "crypto_aead_xchacha20poly1305_ietf_decrypt", lambda *a: opened.append(a[0]))
+    monkeypatch.setattr(nacl.bindings, "crypto_aead_xchacha20poly1305_ietf_decrypt", lambda *a: opened.append(a[0]))
     with pytest.raises(Undecryptable):
         suite.decrypt(fixed("other"), LABEL, b"", box)
     assert not opened, "the commitment is compared before decrypting"
