@@ -62,6 +62,8 @@ def begin(commit: Commit, keys: SealedKeys) -> Chain:
     kinds = sorted(member.kind for member in body.added)
     if kinds != [MemberKind.DEVICE, MemberKind.PAPER]:
         _refuse("genesis", "A vault begins with one device and one paper key.")
+    if len({member.id for member in body.added}) != len(body.added):
+        _refuse("genesis", "The first device and the paper key have the same keys.")
     if body.epoch != FIRST_EPOCH or not body.epoch_commitment:
         _refuse("wrong-epoch", "A vault begins with epoch 1 and the commitment of its key.")
     author = next(member for member in body.added if member.kind is MemberKind.DEVICE)
