@@ -63,8 +63,8 @@ def accept(
     """Accepts: makes the peer, a waiting channel with a mailbox at my home server, and the answer.
 
     `greeting` is what the inviter's server gave, `host` and `fingerprint` are my home server's. Raises what
-    `check_link` raises, `Refused` (`already-connected`, `invite-expired`, `persona-outdated`), and the alarms `greeting-forged`,
-    `person-changed` (where `contact` is somebody else's already) and `downgrade`.
+    `check_link` raises, `Refused` (`already-connected`, `invite-expired`, `persona-outdated`), and the alarms
+    `greeting-forged`, `person-changed` (where `contact` is somebody else's already) and `downgrade`.
     """
     invite = check_link(contents, link)
     opened = open_greeting(invite, greeting, stamp.now)

@@ -27,7 +27,8 @@ from kith_protocol.wire import StoredParcel
 def take_in(contents: Contents, stamp: Stamp, parcels: Sequence[StoredParcel]) -> TakenIn:
     """What `parcels`, fetched from my home server, change.
 
-    Raises `DecodingError` only where my own records are damaged. The edit holds together: commit all of it at once on the contents that were given, or drop it and ask again.
+    Raises `DecodingError` only where my own records are damaged. The edit holds together: commit all of it at once
+    on the contents that were given, or drop it and ask again.
     """
     inbox = Inbox(Draft(contents, stamp))
     _take_answers(inbox, parcels)

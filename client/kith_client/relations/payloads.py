@@ -90,8 +90,8 @@ def wanted(contents: Contents, peer: PeerRecord) -> Wanted:
             _add_note(result, record, content, layers)
         elif content is not None and content.kind == "contact":
             name = layers.name(record)
-            units = [u for u in units_of(content).values() if lead_property(u).key not in WITHHELD]
-            cards[record.hex()] = (f"the card of {name}", units, _labelled(name))
+            known = [unit for unit in units_of(content).values() if lead_property(unit).key not in WITHHELD]
+            cards[record.hex()] = (f"the card of {name}", known, _labelled(name))
     photos = _Photos(Parts(contents, "photo", "data"), result.left_out)
     for ref, (what, units, make) in cards.items():
         _add_card(result, ref, what, units, make, photos)

@@ -40,11 +40,9 @@ def plan_shares(contents: Contents, stamp: Stamp) -> Planned:
         if channel.state in SENDING:
             want = wanted(relevant, records.peer_at(contents, channel.peer))
             items = _plan(channel, want, stamp)
-            changed = {
-                ITEM + key.hex(): item.to_value() for key, item in items.items() if channel.items.get(key) != item
-            }
+            changed = {key: item for key, item in items.items() if channel.items.get(key) != item}
             if changed:
-                draft.change(channel.id, dict(changed))
+                draft.change(channel.id, {ITEM + key.hex(): item.to_value() for key, item in changed.items()})
             left_out |= dict.fromkeys(want.left_out)
     return Planned(draft.edit, tuple(left_out))
 

@@ -1,0 +1,76 @@
+"""Servers as maps: mailboxes with slots that replace, and greetings. Just enough for people to exchange parcels."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from kith_client.relations.server_side import MailboxToOpen, ServerSide
+from kith_protocol.errors import BadSignature
+from kith_protocol.gateway import Put, PutStatus
+from kith_protocol.mailbox import Placement, check_parcel_size, place, verify_put
+from kith_protocol.suite import digest
+from kith_protocol.wire import StoredParcel
+
+_STATUS = {
+    Placement.STORE: PutStatus.STORED,
+    Placement.HAVE: PutStatus.HAVE,
+    Placement.LOWER: PutStatus.LOWER_SEQUENCE,
+    Placement.TAKEN: PutStatus.TAKEN,
+    Placement.FULL: PutStatus.FULL,
+}
+
+
+@dataclass
+class Box:
+    owner: MailboxToOpen
+    highest: dict[bytes, tuple[int, bytes]] = field(default_factory=dict)
+    waiting: dict[bytes, StoredParcel] = field(default_factory=dict)
+
+
+@dataclass
+class SimServer:
+    """One server; several people may share it."""
+
+    boxes: dict[bytes, Box] = field(default_factory=dict)
+    greetings: dict[bytes, bytes] = field(default_factory=dict)
+    seen: list[StoredParcel] = field(default_factory=list)
+    """Everything that ever lay here: what a dishonest server can replay."""
+
+    def hold(self, side: ServerSide) -> None:
+        for mailbox in side.mailboxes:
+            box = self.boxes.setdefault(mailbox.mailbox, Box(mailbox))
+            assert box.owner == mailbox, "a mailbox never changes"
+        for greeting in side.greetings:
+            assert self.greetings.setdefault(greeting.link_id, greeting.sealed) == greeting.sealed
+        for link_id in side.closed_greetings:
+            self.greetings.pop(link_id, None)
+        for read_id in side.closed_mailboxes:
+            for write_id in [w for w, box in self.boxes.items() if box.owner.read_id == read_id]:
+                del self.boxes[write_id]
+
+    def put(self, put: Put) -> PutStatus:
+        put.check()
+        check_parcel_size(put.parcel)
+        box = self.boxes.get(put.mailbox)
+        if box is None:
+            return PutStatus.NO_MAILBOX
+        key = box.owner.deposit_key
+        try:
+            verify_put(key, put.mailbox, put.slot, put.sequence, put.parcel, signature=put.signature)
+        except BadSignature:
+            return PutStatus.NO_MAILBOX
+        decision = place(box.highest, put.slot, put.sequence, box.owner.kind)
+        if decision is Placement.STORE:
+            stored = StoredParcel(box.owner.read_id, put.slot, put.sequence, put.parcel)
+            box.highest[put.slot] = (put.sequence, digest(put.parcel))
+            box.waiting[put.slot] = stored
+            self.seen.append(stored)
+        return _STATUS[decision]
+
+    def fetch(self, read_ids: set[bytes]) -> list[StoredParcel]:
+        return [p for box in self.boxes.values() if box.owner.read_id in read_ids for p in box.waiting.values()]
+
+    def delete(self, read_ids: set[bytes], hashes: list[bytes]) -> None:
+        for box in self.boxes.values():
+            if box.owner.read_id in read_ids:
+                box.waiting = {slot: p for slot, p in box.waiting.items() if digest(p.parcel) not in hashes}
