@@ -7,6 +7,7 @@ from collections.abc import Iterable
 
 from kith_client.book.choosing import choose, described, given_property, is_key
 from kith_client.book.circles import leave_all_circles
+from kith_client.book.photos import apart
 from kith_client.book.problems import Ambiguous, NotAllowed
 from kith_client.book.properties import (
     Places,
@@ -31,8 +32,13 @@ def add_contact(stamp: Stamp, name: str, properties: Iterable[Property] = ()) ->
     record = stamp.record_id()
     units: list[Unit] = [(given_property("FN", name),), name_from_words(name), *((prop,) for prop in properties)]
     units.append((Property("UID", uuid.UUID(bytes=record).urn),))
-    keyed = keyed_units(units, Places(stamp.random))
-    return {record: stamp.content("contact", {key: contact_value(unit) for key, unit in keyed.items()})}, record
+    pictures: Edit = {}
+    values = {}
+    for key, unit in keyed_units(units, Places(stamp.random)).items():
+        kept, picture = apart(stamp, unit)
+        values[key] = contact_value(kept)
+        pictures |= picture
+    return {record: stamp.content("contact", values), **pictures}, record
 
 
 def set_property(
@@ -53,14 +59,13 @@ def set_property(
     units = units_of(content)
     key = None if add else _target(units, prop)
     given = given_property(prop if key is None else lead_property(units[key]).name, text, params)
+    unit, picture = apart(stamp, (given,) if key is None else with_value(units[key], given))
     if key is None:
-        key = new_key((given,), content.units, stamp.random)
-        values: dict[str, Value | None] = {key: contact_value((given,))}
-    else:
-        values = {key: contact_value(with_value(units[key], given))}
+        key = new_key(unit, content.units, stamp.random)
+    values: dict[str, Value | None] = {key: contact_value(unit)}
     if key == "fn":
         values |= _name_parts(units, text)
-    return {contact: put_and_remember(content, stamp, values)}, key
+    return {contact: put_and_remember(content, stamp, values), **picture}, key
 
 
 def unset_property(

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 from kith_client.book.circles import find_circle
 from kith_client.book.facets import GRANTED, circles_with, facet_name, facets_on_my_card, granted
-from kith_client.book.layers import peer_id
+from kith_client.book.layers import Layers, peer_id
+from kith_client.book.names import words
 from kith_client.book.problems import Ambiguous, BookError, NotFound
 from kith_client.book.properties import put_units
 from kith_client.book.resolve import resolve_peer
@@ -22,13 +23,16 @@ class Target:
     kind: str
     """`peer` or `circle`."""
     records: tuple[bytes, ...]
+    name: str
+    """What the peer or the circle is called."""
 
 
 def resolve_target(contents: Contents, text: str) -> Target:
     """The peer or circle that is meant. Raises `NotFound`, or `Ambiguous`, also where both have the name."""
     circle = find_circle(contents, text)
     try:
-        peer = Target("peer", (resolve_peer(contents, text),))
+        found = resolve_peer(contents, text)
+        peer = Target("peer", (found,), Layers(contents).peer_names(found)[0])
     except NotFound:
         peer = None
     except Ambiguous:
@@ -38,7 +42,7 @@ def resolve_target(contents: Contents, text: str) -> Target:
     if peer and circle:
         raise Ambiguous("Both a peer and a circle have this name. Give the peer's id, which 'kith peers' shows.")
     if circle:
-        return Target("circle", circle)
+        return Target("circle", circle, words(contents[circle[0]], "name"))
     if peer:
         return peer
     raise NotFound(

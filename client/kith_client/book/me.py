@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from kith_client.book.choosing import choose, described, given_property, is_key
 from kith_client.book.facets import facet_name
+from kith_client.book.photos import apart
 from kith_client.book.problems import Ambiguous, NotAllowed
 from kith_client.book.properties import facets_of, me_value, named, new_key, put_units, units_of, with_value
 from kith_client.contacts.model import REGISTERS, Unit, lead_property
@@ -61,13 +62,13 @@ def set_mine(
     wanted = tuple(sorted({facet_name(facet) for facet in facets}))
     key = None if add else _target(content, units, prop, wanted)
     if key is None:
-        given = given_property(prop, text, params)
-        key = new_key((given,), content.units, stamp.random)
-        value = me_value((given,), wanted)
+        unit: Unit = (given_property(prop, text, params),)
+        key, seen = new_key(unit, content.units, stamp.random), wanted
     else:
         unit = with_value(units[key], given_property(lead_property(units[key]).name, text, params))
-        value = me_value(unit, wanted or facets_of(content.units[key].value))
-    return {record: put_units(content, stamp, {key: value})}, key
+        seen = wanted or facets_of(content.units[key].value)
+    kept, picture = apart(stamp, unit)
+    return {record: put_units(content, stamp, {key: me_value(kept, seen)}), **picture}, key
 
 
 def unset_mine(contents: Contents, stamp: Stamp, prop: str, text: str | None = None) -> tuple[Edit, str]:

@@ -5,15 +5,21 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final
 
-from kith_client.book.parts import Parts
+from kith_client.book.parts import Parts, cut
 from kith_client.book.problems import NotFound
 from kith_client.contacts.model import Unit
-from kith_client.contacts.photos import join_photo, photo_reference
+from kith_client.contacts.photos import join_photo, photo_reference, split_photo
 from kith_client.relations.peers import TheirLayer
-from kith_client.stamp import Contents
+from kith_client.stamp import Contents, Edit, Stamp
 
 PHOTO: Final = "photo"
 """Kind of the records that hold pictures (spec: content.md)."""
+
+
+def apart(stamp: Stamp, unit: Unit) -> tuple[Unit, Edit]:
+    """A unit whose large picture was cut off, and the records that hold the picture."""
+    split = split_photo(unit)
+    return (unit, {}) if split is None else (split[0], cut(stamp, PHOTO, "data", split[1], {}))
 
 
 class Photos:

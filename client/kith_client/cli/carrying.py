@@ -15,7 +15,8 @@ from kith_client.book.listing import list_contacts
 from kith_client.cli.files import Input, chunks_of, find_inputs, write_file
 from kith_client.cli.options import command
 from kith_client.cli.output import Output
-from kith_client.cli.session import Book, with_book
+from kith_client.cli.seam import Book
+from kith_client.cli.session import with_book
 from kith_client.contacts.vcard_read import read_cards
 from kith_client.stamp import Contents
 from kith_protocol.errors import KithError

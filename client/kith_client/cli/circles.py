@@ -10,7 +10,8 @@ from kith_client.book.layers import Layers
 from kith_client.book.resolve import resolve_contact
 from kith_client.cli.options import group, subcommand
 from kith_client.cli.output import Output
-from kith_client.cli.session import Book, with_book
+from kith_client.cli.seam import Book
+from kith_client.cli.session import with_book
 
 
 @group("circle", "kith circle", 'kith circle add Fencing Carla "Anna Beck"', alone=True)
@@ -53,7 +54,9 @@ async def circle_remove(book: Book, out: Output, circle: str, contacts: tuple[st
         said = [entry(f"took {layers.name(each)} out of {circle}", each) for each in found]
     else:
         edit, said = remove_circle(book.contents, circle), [f"removed the circle {circle}"]
-        if not out.confirm(f"Remove the circle {circle}? Its contacts stay; what was granted to it ends."):
+        if not out.confirm(
+            f"Remove the circle {circle}? Its contacts stay; what was granted to it ends.", unattended=True
+        ):
             raise click.Abort
     await book.apply(edit, said)
     out.message("Done.")

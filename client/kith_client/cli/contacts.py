@@ -13,10 +13,12 @@ from kith_client.book.names import short_ids
 from kith_client.book.resolve import resolve_contact, resolve_shown
 from kith_client.book.showing import ContactPage, show_contact
 from kith_client.cli import shapes
+from kith_client.cli.files import value_of
 from kith_client.cli.notes import show_notes
 from kith_client.cli.options import command
 from kith_client.cli.output import Output
-from kith_client.cli.session import Book, with_book
+from kith_client.cli.seam import Book
+from kith_client.cli.session import with_book
 from kith_client.contacts.views import text_of
 from kith_client.stamp import Edit
 
@@ -92,7 +94,7 @@ async def add_command(
 ) -> None:
     """Add a contact called NAME."""
     given = [(prop, text) for option, prop in _TYPED.items() for text in typed[option]]
-    properties = [given_property(prop, text) for prop, text in (*given, *others)]
+    properties = [given_property(prop, value_of(prop, text)) for prop, text in (*given, *others)]
     edit, contact = add_contact(book.stamp(), name, properties)
     await book.apply(edit, [entry(f"added contact {name}", contact)])
     out.message(f"Added {name} ({contact.hex()[:8]}).")
@@ -112,7 +114,7 @@ async def set_command(
     """Set PROPERTY (a vCard name, or a property's id) of CONTACT to VALUE."""
     found = resolve_contact(book.contents, contact)
     params = (("TYPE", tuple(types)),) if types else ()
-    edit, key = set_property(book.contents, book.stamp(), found, prop, value, params, add)
+    edit, key = set_property(book.contents, book.stamp(), found, prop, value_of(prop, value), params, add)
     await _changed(book, out, found, edit, f"set {key.partition('-')[0]} of", key)
 
 
@@ -136,7 +138,7 @@ async def rm_command(book: Book, out: Output, contact: str) -> None:
     found = resolve_contact(book.contents, contact)
     name = Layers(book.contents).name(found)
     edit = remove_contact(book.contents, book.stamp(), found)
-    if not out.confirm(f"Remove {name}?"):
+    if not out.confirm(f"Remove {name}?", unattended=True):
         raise click.Abort
     await book.apply(edit, [entry(f"removed contact {name}", found)])
     out.message(f"Removed {name}.")

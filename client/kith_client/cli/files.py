@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import os
+import re
 import sys
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
@@ -17,7 +19,16 @@ CHUNK_BYTES: Final = 256 * 1024
 MAX_FILES: Final = 10_000
 """Files in the folders of one import; more is a slip of the hand, such as importing the whole disk."""
 
+MAX_PICTURE_BYTES: Final = 2 * 1024 * 1024
+
 _STDIN: Final = "-"
+_PICTURES: Final = ("PHOTO", "LOGO")
+_MAGIC: Final = {
+    "image/jpeg": re.compile(rb"\xff\xd8\xff"),
+    "image/png": re.compile(rb"\x89PNG\r\n\x1a\n"),
+    "image/gif": re.compile(rb"GIF8[79]a"),
+    "image/webp": re.compile(rb"RIFF.{4}WEBP", re.DOTALL),
+}
 
 
 class Unreadable(KithError):
@@ -79,6 +90,20 @@ def write_file(path: Path, texts: Iterable[str]) -> None:
     except BaseException:
         Path(name).unlink(missing_ok=True)
         raise
+
+
+def value_of(prop: str, value: str) -> str:
+    """What to store for a typed value: of a picture, the contents of the file that it names. Raises `Unreadable`."""
+    if prop.upper() not in _PICTURES or ":" in value:
+        return value
+    path = Path(value).expanduser()
+    if path.stat().st_size > MAX_PICTURE_BYTES:
+        raise Unreadable(f"{_shown(path)} has more than {MAX_PICTURE_BYTES // 1024} KiB. Make the picture smaller.")
+    data = path.read_bytes()
+    for media, fits in _MAGIC.items():
+        if fits.match(data):
+            return f"data:{media};base64,{base64.b64encode(data).decode()}"
+    raise Unreadable(f"{_shown(path)} is no picture in JPEG, PNG, GIF or WebP.")
 
 
 def _in_folder(folder: Path) -> list[Input]:

@@ -15,7 +15,8 @@ from kith_client.book.views import view_of
 from kith_client.cli import shapes
 from kith_client.cli.options import command
 from kith_client.cli.output import Output
-from kith_client.cli.session import Book, with_book
+from kith_client.cli.seam import Book
+from kith_client.cli.session import with_book
 from kith_client.contacts.model import Property
 from kith_client.contacts.views import text_of
 from kith_client.stamp import Contents
@@ -29,7 +30,7 @@ async def grant_command(book: Book, out: Output, target: str, facet: str) -> Non
     """Let a peer, or the peers in a circle, see FACET of my card from the next sync on."""
     found = resolve_target(book.contents, target)
     edit = grant(book.contents, book.stamp(), found, facet)
-    await book.apply(edit, [f"granted {facet_name(facet)} to {target}"] if edit else [])
+    await book.apply(edit, [f"granted {facet_name(facet)} to {found.name}"] if edit else [])
     out.message("Granted." if edit else "This was granted already.")
     _answer(book, out, views(book.contents, found))
 
@@ -42,7 +43,7 @@ async def withdraw_command(book: Book, out: Output, target: str, facet: str) -> 
     """Take FACET back from a peer or a circle. What somebody has read cannot be unread."""
     found = resolve_target(book.contents, target)
     edit = withdraw(book.contents, book.stamp(), found, facet)
-    await book.apply(edit, [f"withdrew {facet_name(facet)} from {target}"])
+    await book.apply(edit, [f"withdrew {facet_name(facet)} from {found.name}"])
     through = still_granted_by(book.contents, found, facet)
     out.message("Withdrawn.")
     if through:

@@ -13,7 +13,8 @@ from kith_client.book.issues import Issue, Keep, find_issue, list_issues, origin
 from kith_client.book.names import short_ids
 from kith_client.cli.options import group, subcommand
 from kith_client.cli.output import Output
-from kith_client.cli.session import Book, with_book
+from kith_client.cli.seam import Book
+from kith_client.cli.session import with_book
 
 
 @group("issues", "kith issues", "kith issues resolve 7f3a12bc --keep other", alone=True)
@@ -78,7 +79,9 @@ async def issues_resolve(book: Book, out: Output, issue_id: str, keep: Keep | No
     """Settle a conflict, or be done with what was set aside."""
     issue = find_issue(book.contents, issue_id)
     edit = resolve_issue(book.contents, book.stamp(), issue, keep)
-    if issue.kind == "set_aside" and not out.confirm("Its original bytes are removed from your address book. Go on?"):
+    if issue.kind == "set_aside" and not out.confirm(
+        "Its original bytes are removed from your address book. Go on?", unattended=True
+    ):
         raise click.Abort
     await book.apply(edit, [f"settled an issue: {issue.text}"])
     out.message("Settled.")

@@ -14,7 +14,8 @@ from kith_client.book.resolve import resolve_contact, resolve_peer, resolve_reco
 from kith_client.cli.online import with_server
 from kith_client.cli.options import command, group, subcommand
 from kith_client.cli.output import Output
-from kith_client.cli.session import Book, one_line, today_of, with_book
+from kith_client.cli.seam import Book
+from kith_client.cli.session import one_line, today_of, with_book
 from kith_client.relations.invites import InviteRow, list_invites, revoke_invite
 from kith_client.relations.peers import PeerRow, list_peers
 from kith_client.relations.verify import mark_verified, safety_number_of

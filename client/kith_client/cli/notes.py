@@ -16,7 +16,8 @@ from kith_client.book.resolve import resolve_contact, resolve_record
 from kith_client.cli import shapes
 from kith_client.cli.options import command, group, subcommand
 from kith_client.cli.output import Output
-from kith_client.cli.session import Book, one_line, today_of, with_book
+from kith_client.cli.seam import Book
+from kith_client.cli.session import one_line, today_of, with_book
 
 _WHERE = "'kith note list' shows them all."
 
@@ -60,7 +61,7 @@ async def note_list(book: Book, out: Output, contact: str | None) -> None:
 async def note_rm(book: Book, out: Output, note_id: str) -> None:
     """Remove a note."""
     note = resolve_record(book.contents, "note", note_id, "note", _WHERE)
-    if not out.confirm("Remove this note for good?"):
+    if not out.confirm("Remove this note for good?", unattended=True):
         raise click.Abort
     await book.apply(remove_note(note), ["removed a note"])
     out.message("Removed the note.")

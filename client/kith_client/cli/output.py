@@ -74,10 +74,14 @@ class Output:
             for line in _plain_table(heads, safe):
                 click.echo(line)
 
-    def confirm(self, question: str) -> bool:
-        """Asks on standard error; --yes answers yes. Raises `click.Abort` where nobody can be asked."""
+    def confirm(self, question: str, unattended: bool = False) -> bool:
+        """Asks on standard error; --yes answers yes. `unattended` is the answer where nobody can be asked."""
         if self._settings.yes:
             return True
+        if not sys.stdin.isatty():
+            if not unattended:
+                self.warn(f"{question} Nobody can be asked here; --yes says yes.")
+            return unattended
         return click.confirm(terminal_safe(question), err=True)
 
     @contextmanager

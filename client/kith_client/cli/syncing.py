@@ -14,7 +14,8 @@ from kith_client.book.showing import history
 from kith_client.cli.online import with_server
 from kith_client.cli.options import command, settings
 from kith_client.cli.output import Output
-from kith_client.cli.session import Book, ask_passphrase, home_of, run_async, with_book
+from kith_client.cli.seam import Book
+from kith_client.cli.session import ask_passphrase, home_of, run_async, with_book
 
 if TYPE_CHECKING:
     from kith_client.sync.run import Report
