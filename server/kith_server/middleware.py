@@ -18,7 +18,6 @@ from kith_server.errors import HttpRefusal, status_of
 from kith_server.logs import describe
 
 SECURITY_HEADERS: Final = {
-    "Server": "kith",
     "Cache-Control": "no-store",
     "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
     "Cross-Origin-Resource-Policy": "same-origin",
@@ -60,9 +59,10 @@ async def surround(request: web.Request, handler: Handler) -> web.StreamResponse
 
 
 async def set_headers(_request: web.Request, response: web.StreamResponse) -> None:
-    """Sets the security headers that the route did not set."""
+    """Sets the security headers that the route did not set, and hides versions."""
     for name, value in SECURITY_HEADERS.items():
         response.headers.setdefault(name, value)
+    response.headers["Server"] = "kith"
 
 
 async def _attempt(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -55,12 +56,13 @@ class HomeServer:
 
     async def call(self, method: str, path: str, body: Statement | bytes | None = None, **options: Any) -> bytes:
         """Sends a request; the body of the answer. Raises `Refusal`."""
-        data = encode(body) if isinstance(body, Statement) else body
+        raw = encode(body) if isinstance(body, Statement) else body
+        data = None if raw is None else BytesIO(raw)
         async with self.http.request(method, self.base + path, data=data, **options) as response:
-            raw = await response.read()
+            answer = await response.read()
             if response.status >= 400:
-                raise Refusal(response.status, decode(raw, Failure), dict(response.headers))
-            return raw
+                raise Refusal(response.status, decode(answer, Failure), dict(response.headers))
+            return answer
 
     async def register(self, vault: VaultBuilder) -> Head:
         return decode(await self.call("POST", "/v1/vaults", vault.register), Head)

@@ -43,6 +43,7 @@ class VaultBuilder:
     paper: MemberKeys
     chain: Chain
     register: Register
+    genesis: Draft
     epoch_keys: dict[int, bytes]
     hashes: dict[bytes, bytes] = field(default_factory=dict)
     """Of the records that stand."""
@@ -72,9 +73,10 @@ class VaultBuilder:
             changes=digest(encode(change_list(()))),
             tree=Tree().root,
         )
-        commit = sign_commit(body, device.sign)
-        chain = begin(commit, keys)
-        return cls(device, paper, chain, Register(token, commit.raw, encode_keys(keys)), {FIRST_EPOCH: key})
+        genesis = Draft(body, device.sign, keys, encode(change_list(())), (), {}, {})
+        commit = genesis.sign()
+        register = Register(token, commit.raw, encode_keys(keys))
+        return cls(device, paper, begin(commit, keys), register, genesis, {FIRST_EPOCH: key})
 
     @property
     def vault(self) -> bytes:
@@ -96,9 +98,13 @@ class VaultBuilder:
 
     def add_device(self, member: Member, author: MemberKeys | None = None) -> Push:
         """Adds a device; the current epoch's key is sealed to it."""
+        return self.advance(self.draft_addition(member, author))
+
+    def draft_addition(self, member: Member, author: MemberKeys | None = None) -> Draft:
+        """The commit that adds `member`, not yet applied, be it allowed or not."""
         epoch = self.chain.epoch
         keys = seal_epoch_key(self.epoch_keys[epoch], self.vault, epoch, [member])
-        return self.advance(self._draft({}, author or self.device, epoch, (member,), (), keys, b""))
+        return self._draft({}, author or self.device, epoch, (member,), (), keys, b"")
 
     def remove_member(self, member: bytes, author: MemberKeys | None = None) -> Push:
         """Removes a member and begins a new epoch."""
