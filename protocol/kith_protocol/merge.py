@@ -40,6 +40,7 @@ def merge(base: Content | None, local: Content | None, remote: Content | None, *
         return Merged(_against_deletion(base, local, remote))
     units: dict[str, Unit] = {}
     displaced: dict[str, Unit] = {}
+    idle: set[str] = set()  # conflicts over a value that stands by now: there is nothing left to decide
     base_units = base.units if base else {}
     for key in sorted({*base_units, *local.units, *remote.units}):
         stands, loser = _merge_unit(base_units.get(key), local.units.get(key), remote.units.get(key), latest)
@@ -48,9 +49,10 @@ def merge(base: Content | None, local: Content | None, remote: Content | None, *
         if stands is not None and loser is not None and _keeps_conflicts(remote.kind, key):
             name = conflict_name(key, loser)
             displaced[name] = Unit([key, loser.value, loser.at, loser.by], stands.at, stands.by)
+            idle.add(conflict_name(key, stands))
     extra = {**remote.extra, **_changed_extra(base, local)}
-    merged = Content(remote.kind, {**units, **displaced}, extra)
-    return Merged(merged, len(displaced))
+    kept = {name: unit for name, unit in {**units, **displaced}.items() if name not in idle}
+    return Merged(Content(remote.kind, kept, extra), len(displaced))
 
 
 def conflict_name(key: str, loser: Unit) -> str:
@@ -81,8 +83,13 @@ def _merge_unit(
         return local, None
     if local is None or remote is None:
         return local or remote, None
-    winner, loser = sorted((local, remote), key=lambda unit: (min(unit.at, latest), unit.fingerprint), reverse=True)
-    return winner, loser if winner.value != loser.value else None
+    winner, loser = sorted((local, remote), key=lambda unit: _rank(unit, latest), reverse=True)
+    return winner, loser if winner.fingerprint != loser.fingerprint else None
+
+
+def _rank(unit: Unit, latest: int) -> tuple[int, bytes, int, bytes]:
+    """A total order, so that every device chooses the same whichever side it stands on."""
+    return min(unit.at, latest), unit.fingerprint, unit.at, unit.by
 
 
 def _keeps_conflicts(kind: str, key: str) -> bool:
