@@ -16,6 +16,8 @@ from kith_protocol.suite import digest
 
 MAX_UNITS: Final = 20_000
 """Units in one record: more than a hostile card can need, few enough to walk."""
+MAX_TIME: Final = 2**53
+"""Bound of a unit's time in milliseconds, so that every language can hold it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +67,7 @@ def content_of(values: Mapping[str, Value]) -> Content:
 
 def _unit(raw: Value) -> Unit:
     match raw:
-        case [int(at), bytes(by), value] if not isinstance(at, bool):
+        case [int(at), bytes(by), value] if not isinstance(at, bool) and 0 <= at <= MAX_TIME:
             return Unit(value, at, by)
         case _:
             raise DecodingError("A unit of a record is damaged.")
