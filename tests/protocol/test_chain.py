@@ -1,4 +1,4 @@
-"""The chain's rules: whom each commit may come from and what it may do to members and epochs (spec: vault.md, Rules)."""
+"""The rules of the chain: who may write a commit, and what it may do to members and epochs (spec: vault.md, Rules)."""
 
 from __future__ import annotations
 

@@ -1,10 +1,10 @@
-"""Random histories: whatever members, removed members and strangers try, the chain's invariants hold (spec: vault.md)."""
+"""Random histories: whatever members, removed members and strangers try, the invariants hold (spec: vault.md)."""
 
 from __future__ import annotations
 
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invariant, multiple, rule
+from hypothesis.stateful import Bundle, MultipleResults, RuleBasedStateMachine, initialize, invariant, multiple, rule
 
 from kith_protocol.chain import freeze_chain, thaw_chain
 from kith_protocol.commit import MAX_MEMBERS
@@ -20,7 +20,7 @@ class Histories(RuleBasedStateMachine):
     people: Bundle[MemberKeys] = Bundle("people")
 
     @initialize(target=people)
-    def begin(self) -> object:
+    def begin(self) -> MultipleResults[MemberKeys]:
         self.story = Story(seal=without_sealing)
         self.ever = {self.story.device.id, self.story.paper.id}
         self.gone: set[bytes] = set()
