@@ -1,4 +1,4 @@
-"""Real servers on loopback with people on them, for tests of mailboxes, gateway and relay: everything goes over HTTP."""
+"""Real servers on loopback with people on them, for tests of mailboxes, gateway and relay: all goes over HTTP."""
 
 from __future__ import annotations
 
@@ -132,9 +132,9 @@ class Site:
         builder = VaultBuilder.new()
         registered = await self.ask("POST", "/v1/vaults", encode(builder.register))
         assert registered.status == 200, registered.body
-        asked = builder.session(self.host, self.clock())
-        grant = (await self.ask("POST", "/v1/sessions", encode(asked))).as_(SessionGrant)
-        return Person(self, builder.vault, f"Bearer {grant.token.hex()}")
+        person = Person(self, builder.vault, "", builder)
+        await person.sign_in()
+        return person
 
 
 @dataclass
@@ -144,6 +144,14 @@ class Person:
     site: Site
     vault: bytes
     authorization: str
+    builder: VaultBuilder | None = None
+
+    async def sign_in(self) -> None:
+        """Opens a session, as a member of the vault."""
+        assert self.builder is not None
+        asked = self.builder.session(self.site.host, self.site.clock())
+        grant = (await self.site.ask("POST", "/v1/sessions", encode(asked))).as_(SessionGrant)
+        self.authorization = f"Bearer {grant.token.hex()}"
 
     async def ask(self, method: str, path: str, statement: Statement | None = None) -> Answer:
         """`path` is below the vault."""
