@@ -33,7 +33,7 @@ from kith_protocol.gateway import (
 )
 from kith_protocol.padding import CLASSES, INNER_CLASSES, pad_to
 from kith_protocol.server_statement import ServerStatement
-from kith_protocol.suite import SealKey, SignKey, seal
+from kith_protocol.suite import SealKey, SignKey, encrypt, seal
 from tests.protocol.people import DAY, NOW, fixed
 
 GATEWAY = SealKey(fixed("gateway"))
@@ -141,6 +141,7 @@ def test_an_expired_request_is_unreadable() -> None:
         Request(1, Operation.GREETING, encode(FETCH), RESPONSE, 2**53 + 1),
         Request(1, Operation.GREETING, encode(FetchGreeting(bytes(15))), RESPONSE, NOW),
         Request(1, Operation.PUT, encode(put(100)), RESPONSE, NOW),
+        Request(1, Operation.PUT, encode(Put(bytes(16), bytes(15), 1, bytes(2560), bytes(64))), RESPONSE, NOW),
         Request(1, Operation.PUT, encode(put(sequence=-1)), RESPONSE, NOW),
         Request(1, Operation.PUT, encode(put(sequence=2**53 + 1)), RESPONSE, NOW),
     ],
@@ -200,6 +201,13 @@ def test_an_answer_to_another_request_or_under_another_key_is_refused() -> None:
 def test_a_relay_cannot_make_up_a_receipt(raw: bytes) -> None:
     with pytest.raises(Undecryptable):
         open_put_answer(RESPONSE, request_hash(b"1"), raw)
+
+
+def test_an_answer_of_no_class_is_refused_even_if_it_opens() -> None:
+    plain, name = pad_to(encode(PutResult(PutStatus.STORED)), 100), request_hash(b"1")
+    raw = encrypt(RESPONSE, labels.GATEWAY_ANSWER, name, plain, nonce=NONCE)
+    with pytest.raises(Undecryptable):
+        open_put_answer(RESPONSE, name, raw)
 
 
 def test_unreadable_is_always_the_same_and_of_a_class() -> None:

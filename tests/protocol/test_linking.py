@@ -306,6 +306,7 @@ def test_a_burned_machine_stays_burned() -> None:
     "message",
     [
         JoinRequest(MEMBER, "x" * (MAX_DEVICE_NAME_BYTES + 1)),
+        JoinRequest(Member(MemberKind.DEVICE, MEMBER.sign_key[1:], MEMBER.seal_key), "x"),
         JoinGrant("https://a.example/x", FINGERPRINT, bytes(32), 1, bytes(32), bytes(32)),
         JoinGrant("https://" + "a" * 600, FINGERPRINT, bytes(32), 1, bytes(32), bytes(32)),
         JoinGrant("https://a.example", FINGERPRINT, bytes(32), -1, bytes(32), bytes(32)),

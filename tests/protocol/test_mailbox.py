@@ -126,9 +126,19 @@ def test_an_address_that_is_not_well_formed_is_refused(address: MailboxAddress) 
         decode(encode(OwnMailbox(bytes(16), address)), OwnMailbox)
 
 
+def test_a_read_id_of_the_wrong_size_is_refused() -> None:
+    with pytest.raises(DecodingError):
+        decode(encode(OwnMailbox(bytes(15), ADDRESS)), OwnMailbox)
+
+
 def test_a_mailbox_from_too_little_randomness_is_refused() -> None:
     with pytest.raises(Refused):
         new_mailbox("a.example", FINGERPRINT, bytes(63))
+
+
+def test_a_mailbox_with_a_fingerprint_of_the_wrong_size_is_refused() -> None:
+    with pytest.raises(DecodingError):
+        new_mailbox("a.example", FINGERPRINT[1:], bytes(64))
 
 
 def test_an_address_does_not_show_itself() -> None:

@@ -20,8 +20,8 @@ from kith_protocol.server_statement import (
     sign_succession,
     verify_server_statement,
 )
-from kith_protocol.suite import SEAL_KEY_BYTES, SealKey, SignKey
-from tests.protocol.people import DAY, NOW, fixed
+from kith_protocol.suite import SEAL_KEY_BYTES, SealKey, SignKey, verify
+from tests.protocol.people import DAY, NOW, MixedOrderKey, fixed
 
 HOST = "a.example:8400"
 KEY, NEXT, LATER, STRANGER = (SignKey(fixed(name)) for name in ("key", "next", "later", "stranger"))
@@ -161,6 +161,32 @@ def test_another_suite_raises_the_alarm() -> None:
 def test_a_statement_out_of_its_bounds_is_refused(body: ServerStatement) -> None:
     with pytest.raises(DecodingError):
         verify_server_statement(signed(body), PIN, HOST, NOW)
+
+
+def test_a_wrapper_with_fields_of_wrong_sizes_is_refused() -> None:
+    found = decode(statement(), SignedServerStatement)
+    short = Succession(KEY.public, NEXT.public, bytes(63), bytes(64))
+    for wrapper in (
+        SignedServerStatement(found.body, found.signature[1:]),
+        SignedServerStatement(found.body, found.signature, (short,)),
+    ):
+        with pytest.raises(DecodingError):
+            verify_server_statement(encode(wrapper), PIN, HOST, NOW)
+
+
+def test_a_key_of_mixed_order_raises_the_alarm_although_its_signature_verifies() -> None:
+    weak = MixedOrderKey(fixed("weak"))
+    body = encode(ServerStatement(1, HOST, weak.public, (1,), GATEWAY, NOW, NOW + DAY))
+    signature = weak.sign(labels.SERVER_STATEMENT, body)
+    verify(weak.public, labels.SERVER_STATEMENT, body, signature=signature)
+    raw = encode(SignedServerStatement(body, signature))
+    assert alarm(raw, server_fingerprint(weak.public)) is AlarmCode.SERVER_KEY_CHANGED
+    both = (weak.public, NEXT.public)
+    succession = Succession(
+        *both, weak.sign(labels.SERVER_SUCCESSION, *both), NEXT.sign(labels.SERVER_SUCCESSION, *both)
+    )
+    raw = statement(NEXT, (succession,))
+    assert alarm(raw, server_fingerprint(weak.public)) is AlarmCode.SERVER_KEY_CHANGED
 
 
 def test_a_server_does_not_sign_what_nobody_would_accept() -> None:

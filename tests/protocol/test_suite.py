@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from kith_protocol import suite
 from kith_protocol.errors import BadKey, BadSignature, Undecryptable
 from kith_protocol.suite import HybridSignKey, SealKey, SignKey
-from tests.protocol.people import fixed, flip, hybrid
+from tests.protocol.people import MixedOrderKey, fixed, flip, hybrid
 
 LABEL = "kith/1/test"
 SMALL_ORDER = (
@@ -103,6 +103,11 @@ def test_one_signature_for_every_message_does_not_verify_under_a_small_order_key
     # R = the neutral point and s = 0 satisfy the equation of any message under the neutral key.
     with pytest.raises(BadSignature):
         suite.verify(SMALL_ORDER[1], LABEL, b"anything", signature=SMALL_ORDER[1] + bytes(32))
+
+
+def test_a_key_of_mixed_order_is_refused() -> None:
+    with pytest.raises(BadKey):
+        suite.check_sign_key(MixedOrderKey(fixed("weak")).public)
 
 
 @pytest.mark.parametrize("size", [0, 31, 33])
