@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 
 import pytest
 from hypothesis import given
@@ -206,3 +207,17 @@ def test_a_bomb_of_a_megabyte_takes_a_fraction_of_a_second(name: str) -> None:
 @pytest.mark.parametrize("name", sorted(NO_CARD))
 def test_a_megabyte_without_a_card_takes_a_fraction_of_a_second(name: str) -> None:
     assert _seconds(NO_CARD[name]) < 1.0
+
+
+def test_a_card_is_given_before_the_rest_of_the_file_is_read() -> None:
+    given = 0
+
+    def chunks() -> Iterator[bytes]:
+        nonlocal given
+        for number in range(1000):
+            given += 1
+            yield card_text(f"FN:{number}").encode()
+
+    first = next(iter(read_cards(chunks())))
+    assert isinstance(first, Card)
+    assert given <= 3
