@@ -120,9 +120,30 @@ class Mirror:
         """Verified sealed records by id."""
         return await self._run(lambda c: _by_id(c, "records", ids))
 
-    async def drafts(self) -> dict[bytes, bytes | None]:
-        """Unsent edits: id → sealed record, or None for a deletion."""
-        return await self._run(lambda c: dict(c.execute("SELECT id, blob FROM drafts").fetchall()))
+    async def drafts(self, ids: Iterable[bytes] | None = None) -> dict[bytes, bytes | None]:
+        """Unsent edits, all or those of some records: id → sealed record, or None for a deletion."""
+        if ids is None:
+            return await self._run(lambda c: dict(c.execute("SELECT id, blob FROM drafts").fetchall()))
+        return await self._run(lambda c: _by_id(c, "drafts", ids))
+
+    async def some_drafts(self, most: int, most_bytes: int) -> dict[bytes, bytes | None]:
+        """The first unsent edits: at most so many, and no more bytes unless one alone has more."""
+
+        def work(c: Connection) -> dict[bytes, bytes | None]:
+            found: dict[bytes, bytes | None] = {}
+            size = 0
+            for record, blob in c.execute("SELECT id, blob FROM drafts LIMIT ?", (most,)):
+                size += len(blob or b"")
+                if found and size > most_bytes:
+                    break
+                found[record] = blob
+            return found
+
+        return await self._run(work)
+
+    async def draft_deletions(self) -> list[bytes]:
+        """Ids of the records whose unsent edit is a deletion."""
+        return await self._run(lambda c: [row[0] for row in c.execute("SELECT id FROM drafts WHERE blob IS NULL")])
 
     async def events(self, last: int) -> list[bytes]:
         """The newest `last` entries of the device's own log, sealed, oldest first."""
@@ -293,7 +314,7 @@ def _batches(connection: Connection, query: str) -> Iterator[list[Any]]:
         yield rows
 
 
-def _by_id(connection: Connection, table: str, ids: Iterable[bytes]) -> dict[bytes, bytes]:
+def _by_id(connection: Connection, table: str, ids: Iterable[bytes]) -> dict[bytes, Any]:
     query = f"SELECT id, blob FROM {table} WHERE id = ?"  # noqa: S608 - the table's name is a constant of ours
     rows = (connection.execute(query, (record,)).fetchone() for record in ids)
     return {row[0]: row[1] for row in rows if row}

@@ -9,7 +9,8 @@ from kith_protocol.chain import ZERO, Chain
 from kith_protocol.commit import DELETED, Commit, CommitBody, change_list, sign_commit
 from kith_protocol.encoding import encode
 from kith_protocol.epoch import FIRST_EPOCH, NO_KEYS, SealedKeys, encode_keys, epoch_commitment, seal_epoch_key
-from kith_protocol.member import Member, MemberKeys
+from kith_protocol.errors import Refused
+from kith_protocol.member import Member, MemberKeys, MemberKind
 from kith_protocol.suite import SUITE, digest
 from kith_protocol.tree import Tree
 from kith_protocol.wire import Push
@@ -52,7 +53,9 @@ def genesis(device: MemberKeys, paper: Member, epoch_key: bytes, now: int) -> tu
 
 
 def adding(chain: Chain, member: Member, epoch_key: bytes) -> MembershipStep:
-    """Adds one device; the current epoch's key is sealed to it."""
+    """Adds one device; the current epoch's key is sealed to it. Raises `Refused` for anything but a device."""
+    if member.kind is not MemberKind.DEVICE:
+        raise Refused("membership", "Only a device can be added here; the paper key is replaced by the paper key.")
     return MembershipStep(added=(member,), keys=seal_epoch_key(epoch_key, chain.vault, chain.epoch, [member]))
 
 

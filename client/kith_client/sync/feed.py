@@ -70,23 +70,19 @@ class FeedVerifier:
                 case wire.FeedRecords():
                     return self._take_records(frame)
                 case wire.FeedEnd():
-                    return Staged()
+                    return self._take_end(frame)
         except (DecodingError, BadKey) as error:
             raise Alarm(AlarmCode.RECORD_SWAPPED, f"The server sent something damaged: {error}") from None
 
-    @property
-    def complete(self) -> bool:
-        """Whether the last commit received is the head that the server named; otherwise another feed is needed."""
-        return self.chain is not None and self.chain.number == self._head[0]
-
     def finish(self) -> Chain:
-        """The verified chain. Raises an `Alarm` where a record is missing or the head is not the one announced."""
-        if self.chain is None or self.chain.number < self._head[0]:
+        """The verified chain. Raises an `Alarm` where a record is missing or the head is not the one announced.
+
+        After a whole vault the caller also has to `check_tree`: behind the horizon nothing else speaks for the records.
+        """
+        if self.chain is None or not 0 <= self._head[0] <= self.chain.number:
             raise Alarm(AlarmCode.RECORD_MISSING, "The server left out commits that it announced.")
         if self.chain.number == self._head[0] and self.chain.head != self._head[1]:
             raise Alarm(AlarmCode.FORK, "The server announced another head than its commits lead to.")
-        if self.chain.number < self._mark:
-            _rolled_back(self._mark, self.chain.number)
         for record, (number, hash_) in self._listed.items():
             if hash_ != DELETED and self._delivered.get(record) != (number, hash_):
                 raise Alarm(AlarmCode.RECORD_MISSING, f"The server left out a record that commit {number} wrote.")
@@ -103,6 +99,11 @@ class FeedVerifier:
         self.total = max(self.total, frame.records)
         return Staged()
 
+    def _take_end(self, frame: wire.FeedEnd) -> Staged:
+        if frame.number < max(self._mark, self.cursor):
+            _rolled_back(max(self._mark, self.cursor), frame.number)
+        return Staged()
+
     def _take_commit(self, frame: wire.FeedCommit) -> Staged:
         commit = parse_commit(frame.commit)
         keys = parse_keys(frame.keys)
@@ -115,6 +116,9 @@ class FeedVerifier:
         self._check_high_water(commit)
         changes = self._read_changes(commit, frame.changes)
         self._current = (commit.body.number, commit.body.epoch, changes)
+        if changes is None:
+            # The horizon moved while the server was streaming: what older lists name may be gone or written anew.
+            self._listed.clear()
         staged = Staged([(commit.body.number, frame.commit, frame.keys)])
         for record, hash_ in (changes or {}).items():
             self._listed[record] = (commit.body.number, hash_)

@@ -172,8 +172,7 @@ class _Application:
 
     async def _merge_drafts(self, edit: Edit) -> tuple[Edit, int]:
         vault = self.vault
-        drafts = await vault.mirror.drafts()
-        touched = {record: drafts[record] for record in edit if record in drafts}
+        touched = await vault.mirror.drafts(edit)
         if not touched:
             return {}, 0
         local = await vault.open_drafts(touched)

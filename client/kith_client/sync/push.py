@@ -47,17 +47,16 @@ async def push_all(vault: Vault, server: HomeServer, machine: Edit, *, allow_del
     Returns how many records were sent. Raises `HeadMoved`: pull, plan again, push again.
     """
     await _check_deletions(vault, allow_deletions)
-    sealed = await vault.seal_drafts(machine)
+    batch = await vault.seal_drafts(machine)
     sent = 0
     while True:
-        drafts = {**await _drafts(vault), **sealed}
-        if not drafts:
+        batch.update(await _next_drafts(vault, batch))
+        if not batch:
             return sent
-        batch = _first_batch(drafts, first=sealed)
-        sealed = {}
         await commit(vault, server, batch)
         vault.show({record: machine[record] for record in batch if record in machine})
         sent += len(batch)
+        batch = {}
 
 
 async def commit(
@@ -75,7 +74,7 @@ async def commit(
         build_push, vault.chain, vault.member, records, root, vault.clock(), step=step, epoch=epoch
     )
     raw = encode(push)
-    unsent = await vault.mirror.drafts()
+    unsent = await vault.mirror.drafts(records)
     await vault.mirror.save_pending(raw, {record: records[record] for record in records if record in unsent})
     try:
         await server.push(vault.id, raw)
@@ -91,7 +90,7 @@ async def _accept(vault: Vault, push: Push) -> None:
     chain = extend(vault.chain, commit_, keys)
     changes = dict(decode(push.changes, ChangeList).changes)
     blobs = dict(push.records)
-    drafts = await vault.mirror.drafts()
+    drafts = await vault.mirror.drafts(changes)
     settled = [record for record in changes if record in drafts and drafts[record] == blobs.get(record)]
     await vault.mirror.apply_push(
         AcceptedPush(
@@ -108,35 +107,27 @@ async def _accept(vault: Vault, push: Push) -> None:
         vault.record_keys = await vault.record_keys_for(chain, staged=False, whole=False)
 
 
-async def _drafts(vault: Vault) -> dict[bytes, bytes | None]:
-    """Unsent edits, sealed for the epoch in force; deletions of what the server never had are done."""
-    drafts = await vault.mirror.drafts()
+async def _next_drafts(vault: Vault, taken: Mapping[bytes, bytes | None]) -> dict[bytes, bytes | None]:
+    """Unsent edits that fit into a commit beside `taken`, sealed for the epoch in force."""
+    room = PUSH_BYTES - sum(len(blob or b"") for blob in taken.values())
+    if room <= 0 or len(taken) >= MAX_CHANGES:
+        return {}
+    drafts = await vault.mirror.some_drafts(MAX_CHANGES - len(taken), room)
+    # A record that was made and deleted between two syncs is nothing that the server has to know.
     void = [record for record, blob in drafts.items() if blob is None and record not in vault.index]
     if void:
         await vault.mirror.drop_drafts(void)
-    live = {record: blob for record, blob in drafts.items() if record not in void}
-    stale = {r: blob for r, blob in live.items() if blob is not None and read_header(blob)[1] != vault.chain.epoch}
+        return await _next_drafts(vault, taken)
+    stale = {r: blob for r, blob in drafts.items() if blob is not None and read_header(blob)[1] != vault.chain.epoch}
     if stale:
-        live.update(await vault.seal_drafts(await vault.open_drafts(stale)))
-        await vault.mirror.save_drafts({record: live[record] for record in stale}, [])
-    return live
-
-
-def _first_batch(
-    drafts: Mapping[bytes, bytes | None], first: Mapping[bytes, bytes | None]
-) -> dict[bytes, bytes | None]:
-    batch, size = dict(first), sum(len(blob or b"") for blob in first.values())
-    for record, blob in drafts.items():
-        size += len(blob or b"")
-        if len(batch) == MAX_CHANGES or (batch and size > PUSH_BYTES):
-            break
-        batch[record] = blob
-    return batch
+        fresh = await vault.seal_drafts(await vault.open_drafts(stale))
+        await vault.mirror.save_drafts(fresh, [])
+        drafts.update(fresh)
+    return {record: blob for record, blob in drafts.items() if record not in taken}
 
 
 async def _check_deletions(vault: Vault, allowed: bool) -> None:
-    drafts = await vault.mirror.drafts()
-    gone = [record for record, blob in drafts.items() if blob is None and record in vault.index]
+    gone = [record for record in await vault.mirror.draft_deletions() if record in vault.index]
     if allowed or len(gone) < MANY_DELETIONS:
         return
     sealed = await vault.mirror.records(gone)
