@@ -23,7 +23,7 @@ class Target:
     kind: str
     """`peer` or `circle`."""
     records: tuple[bytes, ...]
-    name: str
+    name: str = ""
     """What the peer or the circle is called."""
 
 
