@@ -35,7 +35,10 @@ from kith_server.storage.mail_interface import MailboxStore, Parcel
 BATCH: Final = 32
 """Requests that are opened in one go on a thread, a fifth of a millisecond each."""
 MAX_WAITING: Final = 256
-"""Requests that wait to be opened."""
+"""Requests that wait for their turn."""
+IN_HAND: Final = 48
+"""Requests that are opened and carried out at a time; each may need a megabyte."""
+TURN_SECONDS: Final = 20.0
 
 _NOBODY: Final = SignKey(bytes(SEED_BYTES)).public
 """Verified against where there is no mailbox, so that this takes as long as a wrong signature."""
@@ -66,13 +69,30 @@ class Gateway:
         self._clock = clock
         self._waiting = 0
         self._collecting: _Batch | None = None
-        self._turn = asyncio.Lock()
+        self._thread = asyncio.Lock()
+        self._turns = asyncio.Semaphore(IN_HAND)
 
     async def answer(self, raw: bytes) -> bytes:
         """The sealed answer to `raw`, of one size class; always `UNREADABLE` for what cannot be read.
 
         Raises `Busy`.
         """
+        if self._waiting >= MAX_WAITING:
+            raise Busy
+        self._waiting += 1
+        try:
+            async with asyncio.timeout(TURN_SECONDS):
+                await self._turns.acquire()
+        except TimeoutError:
+            raise Busy from None
+        finally:
+            self._waiting -= 1
+        try:
+            return await self._answer(raw)
+        finally:
+            self._turns.release()
+
+    async def _answer(self, raw: bytes) -> bytes:
         request = await self._open(raw)
         if request is None:
             return UNREADABLE
@@ -103,23 +123,17 @@ class Gateway:
         return PutResult(_STATUS[await self._mailboxes.put(mailbox, parcel, self._clock())])
 
     async def _open(self, raw: bytes) -> Request | None:
-        if self._waiting >= MAX_WAITING:
-            raise Busy
         batch = self._collecting
         if batch is None or len(batch.requests) >= BATCH:
             batch = self._collecting = _Batch()
             batch.opened = asyncio.create_task(self._open_batch(batch))
         batch.requests.append(raw)
         place = len(batch.requests) - 1
-        self._waiting += 1
-        try:
-            # One caller that goes away must not take the answer from the others.
-            return (await asyncio.shield(batch.opened))[place]
-        finally:
-            self._waiting -= 1
+        # One caller that goes away must not take the answer from the others.
+        return (await asyncio.shield(batch.opened))[place]
 
     async def _open_batch(self, batch: _Batch) -> list[Request | None]:
-        async with self._turn:
+        async with self._thread:
             if self._collecting is batch:
                 self._collecting = None
             return await asyncio.to_thread(self._open_all, batch.requests, self._clock())

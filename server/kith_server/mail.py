@@ -12,7 +12,7 @@ from aiohttp import web
 from kith_protocol.suite import SEED_BYTES
 from kith_server.gateway_operations import Gateway
 from kith_server.keys import CLOCK, CONFIG, DATA_DIR, DATABASE
-from kith_server.mail_keys import GATEWAY, MAILBOXES, RELAY, RELAYED, SERVER_KEYS, STATEMENTS
+from kith_server.mail_keys import GATEWAY, MAILBOXES, PAGES, RELAY, RELAYED, SERVER_KEYS, STATEMENTS
 from kith_server.maintenance import repeat
 from kith_server.outbound import Outbound
 from kith_server.relay.statements import Statements
@@ -29,6 +29,8 @@ from kith_server.storage.mail_interface import GatewayKeyStore, MailboxStore, Re
 from kith_server.storage.mailboxes import SqliteMailboxes
 from kith_server.storage.relay import SqliteRelay
 
+PAGES_AT_ONCE: Final = 8
+"""Pages of parcels in memory, a mebibyte each; others wait for their turn."""
 KEY_SECONDS: Final = 300.0
 """How often is looked whether a new gateway key is due."""
 EXPIRE_SECONDS: Final = 3600.0
@@ -43,6 +45,7 @@ def add_mail_routes(app: web.Application) -> None:
     add_wellknown_routes(app)
     add_page_routes(app)
     app.cleanup_ctx.append(mail)
+    app.on_shutdown.append(end_waiting)
 
 
 async def mail(app: web.Application) -> AsyncIterator[None]:
@@ -56,7 +59,7 @@ async def mail(app: web.Application) -> AsyncIterator[None]:
     worker = Relay(relayed, outbound, clock, own_host=config.host)
     app[SERVER_KEYS], app[MAILBOXES], app[RELAYED] = keys, boxes, relayed
     app[GATEWAY], app[RELAY] = Gateway(keys, boxes, clock), worker
-    app[STATEMENTS] = Statements(outbound, clock)
+    app[STATEMENTS], app[PAGES] = Statements(outbound, clock), asyncio.Semaphore(PAGES_AT_ONCE)
     await worker.start()
     rounds = [
         asyncio.create_task(repeat(KEY_SECONDS, lambda: rotate(keys, key_store, clock()))),
@@ -69,6 +72,11 @@ async def mail(app: web.Application) -> AsyncIterator[None]:
     await worker.close()
     await app[STATEMENTS].close()
     await outbound.close()
+
+
+async def end_waiting(app: web.Application) -> None:
+    """No request may hold up the stop of the server."""
+    app[RELAY].end_waiting()
 
 
 async def rotate(keys: ServerKeys, store: GatewayKeyStore, now: int) -> None:

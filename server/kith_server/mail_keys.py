@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Final
 
 from aiohttp import web
@@ -18,3 +19,5 @@ RELAYED: Final[web.AppKey[RelayStore]] = web.AppKey("relayed")
 GATEWAY: Final = web.AppKey("gateway", Gateway)
 RELAY: Final = web.AppKey("relay", Relay)
 STATEMENTS: Final = web.AppKey("statements", Statements)
+PAGES: Final = web.AppKey("pages", asyncio.Semaphore)
+"""Turns for reading and sending pages of parcels."""

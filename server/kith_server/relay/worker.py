@@ -75,6 +75,12 @@ class Relay:
             )
         self._spawn(self._run())
 
+    def end_waiting(self) -> None:
+        """Lets go of all clients that wait for an answer: the server is about to stop."""
+        self._patience = 0
+        for key in list(self._waiters):
+            self._tell(key)
+
     async def close(self) -> None:
         """Stops sending. What has no answer yet stays queued in the database."""
         for task in self._tasks:

@@ -76,7 +76,7 @@ CREATE TABLE relay_bodies (
     vault BLOB NOT NULL,
     request BLOB NOT NULL,
     body BLOB NOT NULL,
-    UNIQUE (vault, request),
+    PRIMARY KEY (vault, request),
     FOREIGN KEY (vault, request) REFERENCES relay_requests ON DELETE CASCADE
 ) STRICT;
 
