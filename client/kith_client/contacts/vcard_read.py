@@ -30,7 +30,8 @@ _CHARSET = re.compile(rb"(?i);[ \t]*charset[ \t]*=[ \t]*\"?([^:;\",]{1,40})")
 _BASE64 = re.compile(r"[A-Za-z0-9+/\s]*+=*[\s=]*")
 _BASE64_NAMES: Final = frozenset({"BASE64", "B"})
 _ASIDE: Final = {
-    Kind.OUTSIDE: "Line {line}: this text is not inside a card (BEGIN:VCARD ... END:VCARD) and was not imported.",
+    Kind.OUTSIDE: "Line {line}: this text is not inside a card (BEGIN:VCARD ... END:VCARD) and was not imported. "
+    "If it is about somebody, add it by hand.",
     Kind.TOO_LONG: f"Line {{line}}: this belongs to a card of more than {MAX_CARD >> 20} MiB. Split or shorten it.",
 }
 _REMARKS: Final = {
@@ -154,7 +155,13 @@ class _CardReader:
         for first, last, why in runs:
             number = self._piece.line + first
             source = self._original(b"".join(self._piece.lines[first : last + 1]))
-            found.append(SetAside(f"Line {number}: {why}. The rest of the card was imported.", source, number))
+            found.append(
+                SetAside(
+                    f"Line {number}: {why}. The rest of the card was imported; add by hand what is missing.",
+                    source,
+                    number,
+                )
+            )
         return tuple(found)
 
 

@@ -24,6 +24,8 @@ _MARK = re.compile(
 _AGENT = re.compile(rb"(?:[a-z0-9_-]++\.)?agent(?:;[^:]*+)?:[ \t]*+[\r\n]*+\Z", re.IGNORECASE)
 _VERSION = re.compile(rb"(?:\xef\xbb\xbf)?version[ \t]*+:", re.IGNORECASE)
 _BLANK: Final = b" \t\r\n"
+_NOTHING: Final = (b"", b"\xef\xbb\xbf")
+"""What a line may hold and yet say nothing: not even a byte order mark does."""
 _SPACE: Final = (0x20, 0x09)
 _MARK_STARTS: Final = frozenset(b"\x00\xefBbEe")
 _LONGEST_MARK: Final = 64
@@ -166,5 +168,5 @@ class Splitter:
 
     def _flush(self, kind: Kind) -> Iterator[Piece]:
         lines, self._lines, self._size, self._searched = self._lines, [], 0, 0
-        if any(line.strip(_BLANK) for line in lines):
+        if any(line.strip(_BLANK) not in _NOTHING for line in lines):
             yield Piece(Kind.TOO_LONG if self._too_long else kind, lines, self._first)

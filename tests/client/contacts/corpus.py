@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import csv
 import os
 from dataclasses import dataclass
@@ -65,3 +66,10 @@ def card_text(*lines: str, version: str = "3.0") -> str:
 def hostile(name: str) -> bytes:
     """A file of the hostile part of the corpus."""
     return (CORPUS / "vcards" / "synthetic_hostile" / f"a_{name}.vcf").read_bytes()
+
+
+def dense(data: bytes) -> bytes:
+    """What is left of `data` without line ends, blanks and byte order marks: all that must never be lost."""
+    for mark in (codecs.BOM_UTF8, codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
+        data = data.replace(mark, b"")
+    return data.translate(None, b" \t\r\n\x00")

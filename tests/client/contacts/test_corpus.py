@@ -13,7 +13,7 @@ from kith_client.contacts.recognise import recognise
 from kith_client.contacts.vcard_convert import to_version
 from kith_client.contacts.vcard_write import Version, write_card
 from kith_client.contacts.views import birthday, categories, display_name, emails, organisation, phones
-from tests.client.contacts.corpus import Sample, cards, needs_corpus, read, samples
+from tests.client.contacts.corpus import Sample, cards, dense, needs_corpus, read, samples
 from tests.client.contacts.ids import counting_ids
 
 pytestmark = needs_corpus
@@ -37,7 +37,7 @@ def test_no_card_is_lost(sample: Sample) -> None:
 @each
 def test_no_byte_is_lost(sample: Sample) -> None:
     data = sample.data()
-    assert _dense(b"".join(item.source for item in read(data))) == _dense(data)
+    assert dense(b"".join(item.source for item in read(data))) == dense(data)
 
 
 @each
@@ -101,7 +101,3 @@ def _content_lines(data: bytes) -> int:
     lines = re.sub(rb"\r?\r?\n[ \t]", b"", data).replace(b"\r", b"\n").split(b"\n")
     delimiters = rb"(?i)[\xef\xbb\xbf\s]*(begin|version|end)\s*:"
     return sum(1 for line in lines if line.strip() and not re.match(delimiters, line))
-
-
-def _dense(data: bytes) -> bytes:
-    return data.translate(None, b" \t\r\n\x00")
