@@ -238,6 +238,14 @@ def test_an_exchange_that_is_no_group_element_burns(message: bytes) -> None:
         old.receive(message)
 
 
+def test_an_exchange_with_something_appended_burns() -> None:
+    """The library reads an element as a number, to which zeros at the end change nothing."""
+    old, new = machines()
+    old.start(fixed("old"))
+    with burns(old):
+        old.receive(new.start(fixed("new")) + b"\x00")
+
+
 def test_a_step_out_of_turn_burns() -> None:
     old, _ = machines()
     with burns(old):
