@@ -116,15 +116,18 @@ def open_key_file(raw: bytes, key: bytes | None) -> DeviceKeys:
 
 
 def write_key_file(path: Path, raw: bytes) -> None:
-    """Writes a new key file of mode 0600, whole or not at all. Never replaces one."""
+    """Writes a new key file of mode 0600, whole or not at all. Raises `FileExistsError` where there is one."""
     temporary = path.with_suffix(".new")
-    descriptor = os.open(temporary, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(raw)
-        file.flush()
-        os.fsync(file.fileno())
-    os.link(temporary, path)
-    temporary.unlink()
+    temporary.unlink(missing_ok=True)  # of an attempt that broke off: its mode may be another
+    descriptor = os.open(temporary, os.O_CREAT | os.O_WRONLY | os.O_EXCL, 0o600)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(raw)
+            file.flush()
+            os.fsync(file.fileno())
+        os.link(temporary, path)
+    finally:
+        temporary.unlink()
     folder = os.open(path.parent, os.O_RDONLY)
     try:
         os.fsync(folder)
