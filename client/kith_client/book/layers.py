@@ -89,7 +89,7 @@ class Layers:
 
     def shown(self, contact: bytes) -> list[Shown]:
         """The contact's properties, mine first; mine hide what the peer shares of a register or with the same value."""
-        if contact in self.cards and contact not in self.contents:
+        if contact in self.cards:
             card = self.cards[contact]
             return [Shown(f"theirs-{place}", prop, card.peer) for place, prop in enumerate(card.properties)]
         content = self.contents[contact]

@@ -37,6 +37,12 @@ class Unreadable(KithError):
     code = "unreadable-file"
 
 
+class Unwritable(KithError):
+    """A file that cannot be written."""
+
+    code = "unwritable-file"
+
+
 @dataclass(frozen=True, slots=True)
 class Input:
     """One file to import."""
@@ -79,8 +85,14 @@ def chunks_of(source: Input, advance: Callable[[int], None]) -> Iterator[bytes]:
 
 
 def write_file(path: Path, texts: Iterable[str]) -> None:
-    """Writes a file that only its owner can read; what stood there stays until the new one is whole."""
-    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
+    """Writes a file that only its owner can read; what stood there stays until the new one is whole.
+
+    Raises `Unwritable`.
+    """
+    try:
+        descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
+    except OSError as error:
+        raise Unwritable(f"{_shown(path)} cannot be written: {error.strerror}.") from None
     try:
         with os.fdopen(descriptor, "w", encoding="utf-8", newline="") as file:
             file.writelines(texts)

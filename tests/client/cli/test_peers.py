@@ -1,0 +1,172 @@
+"""Commands about peers, on the address books of people who really are connected."""
+
+from __future__ import annotations
+
+import pytest
+
+from kith_client.book.layers import peer_id
+from tests.client.cli.kith import Kith, keys, lines
+from tests.client.relations.people import World
+from tests.support.memory_book import MemoryBook
+
+
+@pytest.fixture(scope="module")
+def connected() -> World:
+    """Anna invited Bob; both see each other's names."""
+    world = World.of("Anna Beck", "Bob Klein")
+    world["anna"].set_card("email", "anna@work", "work")
+    world["anna"].set_card("tel", "1111", "private")
+    world["bob"].set_card("tel", "2222", "private")
+    world.connect("anna", "bob", ("work",))
+    world["bob"].grant(world["bob"].peer_named("Anna Beck"), "private")
+    world.settle()
+    return world
+
+
+@pytest.fixture
+def anna(kith: Kith, connected: World) -> Kith:
+    """`kith` of Anna."""
+    kith.book = MemoryBook(records=dict(connected["anna"].contents), now=connected["anna"].now + 1000)
+    return kith
+
+
+def person(kith: Kith) -> str:
+    record = next(record for record, content in kith.book.contents.items() if content.kind == "peer")
+    return peer_id(kith.book.contents, record)
+
+
+def test_peers_are_listed(anna: Kith) -> None:
+    (peer,) = anna.do("peers")["peers"]
+    assert {"id", "contact", "name", "host", "state", "trust", "facets", "updated"} <= set(peer)
+    assert peer["id"] == person(anna)
+    assert (peer["name"], peer["host"], peer["state"], peer["trust"]) == (
+        "Bob Klein",
+        "bob.example",
+        "connected",
+        "unverified",
+    )
+    assert peer["facets"] == ["work"]
+    assert lines(anna("peers").out)[1] == f"{peer['id'][:8]} Bob Klein bob.example connected unverified work"
+
+
+def test_what_a_peer_shares_stands_beside_what_i_know(anna: Kith) -> None:
+    anna.do("set", "bob", "tel", "3333")
+    (row,) = (row for row in anna.do("list")["contacts"] if row["peer"])
+    assert (row["name"], row["phones"], row["peer"]) == ("Bob Klein", ["3333", "2222"], person(anna))
+    page = anna.do("show", "bob")
+    assert [(prop["value"], prop["from"]) for prop in page["properties"] if prop["name"] == "TEL"] == [
+        ("3333", "me"),
+        ("2222", person(anna)),
+    ]
+    assert page["trust"] == "unverified"
+    assert any("TEL 2222 peer" in line for line in lines(anna("show", "bob").out))
+
+
+def test_grant_and_withdraw_answer_with_the_view_that_preview_shows(anna: Kith) -> None:
+    before = [{"name": "FN", "value": "Anna Beck"}, {"name": "EMAIL", "value": "anna@work"}]
+    assert anna.do("preview", "bob") == {"view": before, "shared": []}
+    granted = anna.do("grant", "Bob", "private")
+    after = [*before, {"name": "TEL", "value": "1111"}]
+    assert granted == {"views": {person(anna): after}}
+    assert anna.do("preview", "bob")["view"] == after
+    assert anna.do("withdraw", "bob", "private") == {"views": {person(anna): before}}
+    assert lines(anna("preview", "bob").out) == ["PROPERTY VALUE", "FN Anna Beck", "EMAIL anna@work"]
+    said = anna("grant", "bob", "private")
+    assert said.err == "Granted.\n"
+    assert lines(said.out)[0] == "Bob Klein sees:"
+
+
+def test_a_facet_that_does_not_exist_or_was_not_granted_is_refused(anna: Kith) -> None:
+    code, text = anna.fail("grant", "bob", "famly")
+    assert code == "not-found"
+    assert "private, work" in text
+    assert "Granted are: work." in anna.fail("withdraw", "bob", "private")[1]
+    assert anna.fail("grant", "Nobody", "work")[0] == "not-found"
+
+
+def test_what_is_shared_is_named_and_shown_in_the_preview(anna: Kith) -> None:
+    (carla,) = anna.add("Carla")
+    note = anna.do("note", "add", "carla", "likes fencing")["id"]
+    assert anna.do("share", "note", note[:6], "--with", "bob") == {"version": 1}
+    assert anna.do("share", "card", "carla", "--with", "bob") == {"version": 1}
+    shared = anna.do("preview", "bob")["shared"]
+    assert keys(shared) == {"kind", "id", "name", "version"}
+    assert {(each["kind"], each["id"], each["name"]) for each in shared} == {
+        ("note", note, "Carla"),
+        ("card", carla, "Carla"),
+    }
+    anna.do("unshare", "note", note, "--with", "bob")
+    assert [each["kind"] for each in anna.do("preview", "bob")["shared"]] == ["card"]
+    assert anna.fail("unshare", "note", note, "--with", "bob")[0] == "not-found"
+    assert anna.fail("share", "photo", "carla", "--with", "bob", code=2)[0] == "usage"
+    assert anna.fail("share", "card", "bob", "--with", "bob")[0] == "not-allowed"
+
+
+def test_versions_go_on_with_the_relationship(kith: Kith) -> None:
+    world = World.of("Anna Beck", "Bob Klein")
+    world.connect("anna", "bob")
+    one = world["anna"]
+
+    def run(*args: str) -> int:
+        kith.book = MemoryBook(records=one.contents, now=one.now + 1000)
+        version: int = kith.do(*args)["version"]
+        one.now = kith.book.now
+        world.settle()
+        return version
+
+    kith.book = MemoryBook(records=one.contents, now=one.now + 1000)
+    kith.add("Carla")
+    versions = [run(word, "card", "carla", "--with", "bob") for word in ("share", "unshare", "share", "unshare")]
+    assert versions == [1, 2, 3, 4]
+
+
+def test_a_card_that_a_peer_shares_is_listed_and_can_only_be_read(kith: Kith) -> None:
+    world = World.of("Anna Beck", "Bob Klein")
+    world.connect("anna", "bob")
+    one, bob = world["anna"], world["bob"]
+    kith.book = MemoryBook(records=one.contents, now=one.now + 1000)
+    kith.do("add", "Carla Ruiz", "--tel", "5555")
+    note = kith.do("note", "add", "carla", "likes fencing", "--remind", "tomorrow")["id"]
+    kith.do("share", "card", "carla", "--with", "bob")
+    kith.do("share", "note", note, "--with", "bob")
+    world.settle()
+    kith.book = MemoryBook(records=bob.contents, now=bob.now + 1000)
+    (row,) = (row for row in kith.do("list")["contacts"] if row["from"] != "me")
+    assert (row["name"], row["phones"], row["from"]) == ("Carla Ruiz", ["5555"], person(kith))
+    assert kith.do("show", "carla")["properties"][0]["from"] == person(kith)
+    assert kith.fail("set", "carla", "tel", "1")[0] == "not-found"
+    (shared,) = kith.do("note", "list")["notes"]
+    assert (shared["text"], shared["name"], shared["remind"]) == ("likes fencing", "Carla Ruiz", None)
+    assert shared["from"] == person(kith)
+
+
+def test_safety_numbers_are_compared(anna: Kith, connected: World) -> None:
+    number = anna.do("verify", "bob")["safety_number"]
+    assert len(number.replace(" ", "")) == 60
+    wrong = ("1" if number[0] != "1" else "2") + number[1:]
+    assert anna.fail("verify", "bob", "--number", wrong)[0] == "safety-number-differs"
+    assert anna.do("verify", "bob", "--number", "-", given=number + "\n")["trust"] == "verified"
+    assert anna.do("peers")["peers"][0]["trust"] == "verified"
+    anna.book = MemoryBook(records=dict(connected["bob"].contents))
+    assert anna.do("verify", "anna")["safety_number"] == number
+
+
+def test_invites_are_listed_and_revoked_without_showing_used_links(kith: Kith) -> None:
+    world = World.of("Anna Beck", "Bob Klein")
+    one = world["anna"]
+    used, unused = one.invite("work"), one.invite()
+    world["bob"].accept(used.link, one.server)
+    world.settle()
+    kith.book = MemoryBook(records=dict(one.contents), now=one.now)
+    invites = {invite["id"]: invite for invite in kith.do("invites")["invites"]}
+    assert invites[used.id.hex()]["state"] == "used"
+    assert invites[used.id.hex()]["link"] is None
+    assert invites[unused.id.hex()]["link"] == unused.link
+    assert unused.link not in kith("invites").out
+    kith.do("invites", "revoke", unused.id.hex()[:8])
+    assert {invite["state"] for invite in kith.do("invites")["invites"]} == {"used", "revoked"}
+    assert kith.fail("invites", "revoke", used.id.hex())[0] == "invite-used"
+
+
+def test_the_contact_of_a_peer_cannot_be_removed(anna: Kith) -> None:
+    assert anna.fail("rm", "bob")[0] == "not-allowed"
