@@ -14,6 +14,9 @@ Params = tuple[tuple[str, tuple[str, ...]], ...]
 MAX_NAME: Final = 200
 """Characters of group and name together; a longer one would only be a burden to show."""
 
+MAX_PARAMS: Final = 1 << 16
+"""Characters of a parameter list; an address as a LABEL is the longest honest one."""
+
 _HEAD = re.compile(r"(?:\ufeff)?[ \t]*+(?:([A-Za-z0-9_-]++)\.)?([A-Za-z0-9_-]++)[ \t]*+([;:])")
 _QUOTED_END = re.compile(r'(?:[^":]++|"[^"]*+")*+:')
 _PART = re.compile(r'((?:[^";]++|"[^"]*+")*+)(?:;|\Z)')
@@ -43,12 +46,12 @@ def read_header(line: str, carets: bool) -> Header | None:
     if head[3] == ":":
         return Header(head[1] or "", head[2], (), head.end())
     start = head.end()
-    end = line.find(":", start)
+    end = line.find(":", start, start + MAX_PARAMS)
     if end < 0:
         return None
     quoted = line.find('"', start, end) >= 0
     if quoted:
-        whole = _QUOTED_END.match(line, start)
+        whole = _QUOTED_END.match(line, start, start + MAX_PARAMS)
         # A quote that is never closed is taken as an ordinary character.
         quoted = whole is not None
         end = whole.end() - 1 if whole else end

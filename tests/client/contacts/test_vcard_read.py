@@ -162,14 +162,15 @@ def test_a_card_of_too_many_properties_is_set_aside() -> None:
     assert str(MAX_PROPERTIES) in item.reason
 
 
+LIMIT = 2.0
+"""Seconds of processor time. On an idle machine all take 0.05 to 0.6; anything quadratic takes minutes."""
+
+
 def _seconds(data: bytes) -> float:
-    best = 9.0
-    for _ in range(2):
-        start = time.process_time()
-        for _item in read_cards([data]):
-            pass
-        best = min(best, time.process_time() - start)
-    return best
+    start = time.process_time()
+    for _item in read_cards([data]):
+        pass
+    return time.process_time() - start
 
 
 BOMBS = {
@@ -198,13 +199,13 @@ NO_CARD["ends after a version"] = b"END:VCARD\r\nVERSION:1\r\nx\r\n" * 1000 + b"
 
 
 @pytest.mark.parametrize("name", sorted(BOMBS))
-def test_a_bomb_of_a_megabyte_takes_a_fraction_of_a_second(name: str) -> None:
-    assert _seconds(b"BEGIN:VCARD\r\nVERSION:3.0\r\n" + BOMBS[name] + b"\r\nEND:VCARD\r\n") < 1.0
+def test_a_bomb_of_a_megabyte_takes_no_more_than_seconds(name: str) -> None:
+    assert _seconds(b"BEGIN:VCARD\r\nVERSION:3.0\r\n" + BOMBS[name] + b"\r\nEND:VCARD\r\n") < LIMIT
 
 
 @pytest.mark.parametrize("name", sorted(NO_CARD))
-def test_a_megabyte_without_a_card_takes_a_fraction_of_a_second(name: str) -> None:
-    assert _seconds(NO_CARD[name]) < 1.0
+def test_a_megabyte_without_a_card_takes_no_more_than_seconds(name: str) -> None:
+    assert _seconds(NO_CARD[name]) < LIMIT
 
 
 def test_a_card_is_given_before_the_rest_of_the_file_is_read() -> None:
