@@ -1,4 +1,4 @@
-"""The gateway: opens sealed requests from outside, does what they ask for, and seals the answers (spec: gateway.md).
+"""The gateway: opens sealed requests from outside, does what they ask for, seals the answers (spec: mail.md, Gateway).
 
 Limits per network and the sizes of bodies are the route's business. Nothing here is logged, so that a request that
 cannot be read leaves the same traces as any other.

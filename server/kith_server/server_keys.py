@@ -1,4 +1,4 @@
-"""The server's own keys: the Ed25519 key that others pin, and the gateway keys that take turns (spec: server.md).
+"""The server's own keys: the key that others pin, and the gateway keys that take turns (spec: mail.md, Server keys).
 
 Which gateway key exists when is decided here, purely; `storage.keys` keeps them, and the app calls `rotate` in time.
 """

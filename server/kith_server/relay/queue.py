@@ -1,7 +1,7 @@
 """When the relay tries which request: events in, actions out. Pure; time and chance are arguments.
 
 Sending, storing and waiting are left to `worker`. Each destination has a fair queue over vaults and a circuit breaker
-(`destination`); here destinations take turns for the places that there are altogether.
+(`destination`); here destinations take turns for the places that there are altogether (spec: mail.md, Relay).
 """
 
 from __future__ import annotations

@@ -47,7 +47,7 @@ class Statements:
             return raw
         failed, error = self._failed.get(host, (0, None))
         if error is not None and failed <= now < failed + FRESH_FAILURE:
-            raise error
+            raise HttpRefusal(error.status, error.code, str(error), retry_after=error.retry_after)
         task = self._fetching.get(host)
         if task is None:
             task = self._fetching[host] = asyncio.create_task(self._fetch(host))

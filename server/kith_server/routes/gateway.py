@@ -1,4 +1,4 @@
-"""The door for sealed requests from outside (spec: gateway.md). Cheap checks first; what is inside is not seen here."""
+"""The door for sealed requests from outside (spec: mail.md, Gateway). Cheap checks come first."""
 
 from __future__ import annotations
 

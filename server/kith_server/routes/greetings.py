@@ -1,4 +1,4 @@
-"""Greetings of open invites, the owner's side (spec: home-server.md, Greetings). Others ask the gateway."""
+"""Greetings of open invites, the owner's side (spec: mail.md). Others ask the gateway."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The owner's side of mailboxes: open, read, empty, delete (spec: home-server.md, Mailboxes)."""
+"""The owner's side of mailboxes: open, read, empty, delete (spec: mail.md)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Sealed requests to other servers on behalf of this server's own people (spec: home-server.md, Relay)."""
+"""Sealed requests to other servers on behalf of this server's own people (spec: mail.md, Relay)."""
 
 from __future__ import annotations
 
