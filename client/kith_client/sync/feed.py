@@ -69,7 +69,7 @@ class FeedVerifier:
                     return self._take_commit(frame)
                 case wire.FeedRecords():
                     return self._take_records(frame)
-                case wire.FeedEnd():
+                case _:
                     return self._take_end(frame)
         except (DecodingError, BadKey) as error:
             raise Alarm(AlarmCode.RECORD_SWAPPED, f"The server sent something damaged: {error}") from None
