@@ -229,7 +229,7 @@ class HomeServer:
             raise self._unreachable("it did not answer in time") from None
 
     def _unreachable(self, why: str) -> ServerUnreachable:
-        return ServerUnreachable(f"The server {self.host} could not be reached ({why}). Your edits are kept.")
+        return ServerUnreachable(f"The server {self.host} could not be reached ({why}).")
 
     def _refusal(self, status: int, body: bytes) -> ServerRefused:
         try:
