@@ -31,6 +31,9 @@ REQUEST_DEADLINE: Final = 60.0
 """Seconds for one request with its answer."""
 IDLE_DEADLINE: Final = 30.0
 """Seconds without a byte after which a feed counts as broken off."""
+FEED_GRACE: Final = 60.0
+"""Seconds that a feed may make wait in all, and one more for every `SLOWEST_FEED` bytes that it brought."""
+SLOWEST_FEED: Final = 1024
 MAX_ANSWER_BYTES: Final = 2 * 1024 * 1024
 _CONNECT_DEADLINE: Final = 10.0
 _CHUNK: Final = 64 * 1024
@@ -263,7 +266,7 @@ async def _limited(response: aiohttp.ClientResponse) -> bytes:
 async def _frames(response: aiohttp.ClientResponse) -> AsyncIterator[wire.Frame]:
     """Cuts the byte stream into frames; a frame without its end means that the feed broke off."""
     buffer = bytearray()
-    async for chunk in response.content.iter_chunked(_CHUNK):
+    async for chunk in _chunks(response):
         buffer += chunk
         position = 0
         while len(buffer) - position >= 4:
@@ -277,6 +280,21 @@ async def _frames(response: aiohttp.ClientResponse) -> AsyncIterator[wire.Frame]
         del buffer[:position]
     if buffer:
         raise ServerUnreachable("The server broke off in the middle. What was entered is kept; try again.")
+
+
+async def _chunks(response: aiohttp.ClientResponse) -> AsyncIterator[bytes]:
+    """The body as it comes. Raises `ServerUnreachable` where it trickles: each byte may be in time and all too slow."""
+    waited, received = 0.0, 0
+    while True:
+        begin = time.monotonic()
+        chunk = await response.content.read(_CHUNK)
+        waited += time.monotonic() - begin
+        received += len(chunk)
+        if not chunk:
+            return
+        if waited > FEED_GRACE + received / SLOWEST_FEED:
+            raise ServerUnreachable("The server is too slow to be read. What was entered is kept; try again.")
+        yield chunk
 
 
 def _is_loopback(host: str) -> bool:

@@ -33,6 +33,12 @@ class Staged:
     commits: list[tuple[int, bytes, bytes]] = field(default_factory=list)
     records: list[tuple[bytes, bytes, bytes | None]] = field(default_factory=list)
 
+    @property
+    def size(self) -> int:
+        """Bytes of what is to be stored."""
+        commits = sum(len(raw) + len(keys) for _, raw, keys in self.commits)
+        return commits + sum(len(blob or b"") for _, _, blob in self.records)
+
 
 class FeedVerifier:
     """Follows one pull, which may take several feeds where the head moves meanwhile.
@@ -50,6 +56,7 @@ class FeedVerifier:
         self.total = 0
         """Records that the server announced, for a progress bar."""
         self._head = (-1, b"")
+        self._open = False
         self._listed: dict[bytes, tuple[int, bytes]] = {}
         self._delivered: dict[bytes, tuple[int, bytes]] = {}
         self._current: tuple[int, int, dict[bytes, bytes] | None] | None = None
@@ -89,6 +96,10 @@ class FeedVerifier:
         return self.chain
 
     def _take_head(self, frame: wire.FeedHead) -> Staged:
+        # Nothing that costs nothing may come for ever: one head, no empty frame, no record twice.
+        if self._open:
+            raise DecodingError("A feed names its head twice.")
+        self._open = True
         if frame.number < self._mark:
             _rolled_back(self._mark, frame.number)
         if frame.number == self._mark and frame.hash != self._mark_hash:
@@ -100,6 +111,7 @@ class FeedVerifier:
         return Staged()
 
     def _take_end(self, frame: wire.FeedEnd) -> Staged:
+        self._open = False
         if frame.number < max(self._mark, self.cursor):
             _rolled_back(max(self._mark, self.cursor), frame.number)
         return Staged()
@@ -155,8 +167,12 @@ class FeedVerifier:
         if self._current is None:
             raise Alarm(AlarmCode.RECORD_SWAPPED, "The server sent records before any commit.")
         number, epoch, changes = self._current
+        if not frame.records:
+            raise DecodingError("A part of a feed is empty.")
         staged = Staged()
         for record, blob in frame.records:
+            if self._delivered.get(record, (-1, b""))[0] == number:
+                raise DecodingError("A record comes twice with one commit.")
             hash_ = digest(blob)
             if changes is not None and changes.get(record) != hash_:
                 _alarm(AlarmCode.RECORD_SWAPPED, f"The server sent a record that commit {number} did not write.")

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-from kith_client.errors import ManyDeletions, ServerRefused, ServerUnreachable
+from kith_client.errors import ManyDeletions, ServerUnreachable
 from kith_client.mirror import Mirror
 from kith_client.record_index import RecordIndex
 from kith_client.stamp import Edit
@@ -19,7 +19,7 @@ from kith_protocol import wire
 from kith_protocol.chain import Chain, freeze_chain
 from kith_protocol.commit import DELETED
 from kith_protocol.content import Content
-from kith_protocol.errors import Refused
+from kith_protocol.errors import KithError, Refused
 from kith_protocol.merge import merge
 
 Progress = Callable[[int, int], None]
@@ -30,6 +30,8 @@ MAX_FEEDS: Final = 100
 MANY_DELETIONS: Final = 20
 """Contacts; with more than a third of all, the person is asked before they disappear."""
 _STAGE_RECORDS: Final = 500
+_STAGE_BYTES: Final = 8 * 1024 * 1024
+"""What is staged at once, so that large records do not fill the memory."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,19 +59,20 @@ async def pull(
     verifier = FeedVerifier(vault.id, mark, None if whole else vault.chain)
     try:
         staged_any = await receive(vault.mirror, server, verifier, progress)
-    except ServerRefused as error:
+        chain = verifier.finish()
+        if not staged_any:
+            return Pulled(0, 0)
+        return await _Application(vault, chain, verifier.whole, server.server_time, allow_deletions).run()
+    except KithError as error:
+        await vault.mirror.clear_stage()
         if error.code != "horizon" or whole:
             raise
-        return await pull(vault, server, allow_deletions=allow_deletions, progress=progress, whole=True)
-    chain = verifier.finish()
-    if not staged_any:
-        return Pulled(0, 0)
-    return await _Application(vault, chain, verifier.whole, server.server_time, allow_deletions).run()
+    return await pull(vault, server, allow_deletions=allow_deletions, progress=progress, whole=True)
 
 
 async def receive(mirror: Mirror, server: HomeServer, verifier: FeedVerifier, progress: Progress) -> bool:
     """Verifies and stages feeds until the head stands still. Whether anything came."""
-    staged_any, done = False, 0
+    staged_any, done, size = False, 0, 0
     for _ in range(MAX_FEEDS):
         start, end, buffer = verifier.cursor, None, Staged()
         async for frame in server.feed(verifier.vault, verifier.cursor):
@@ -81,10 +84,11 @@ async def receive(mirror: Mirror, server: HomeServer, verifier: FeedVerifier, pr
                 staged_any = True
             buffer.commits += staged.commits
             buffer.records += staged.records
-            if len(buffer.records) >= _STAGE_RECORDS:
+            size += staged.size
+            if len(buffer.records) >= _STAGE_RECORDS or size >= _STAGE_BYTES:
                 done += len(buffer.records)
                 await mirror.stage(buffer.commits, buffer.records)
-                buffer = Staged()
+                buffer, size = Staged(), 0
                 progress(done, verifier.total)
         if buffer.commits or buffer.records:
             await mirror.stage(buffer.commits, buffer.records)

@@ -27,6 +27,8 @@ TRIES: Final = 10
 """Rounds in which another device may write first."""
 MAX_PARCELS: Final = 2_000
 """Parcels taken in by one sync; more wait for the next."""
+MAX_PARCEL_BYTES: Final = 32 * 1024 * 1024
+"""Bytes of parcels taken in by one sync."""
 
 
 @dataclass(slots=True)
@@ -111,10 +113,11 @@ async def _commit(vault: Vault, server: HomeServer, edit: Edit, report: Report) 
 
 async def _fetch_parcels(vault: Vault, server: HomeServer) -> list[StoredParcel]:
     parcels: list[StoredParcel] = []
-    cursor = 0
-    while len(parcels) < MAX_PARCELS:
+    cursor, size = 0, 0
+    while len(parcels) < MAX_PARCELS and size < MAX_PARCEL_BYTES:
         page = await server.parcels(vault.id, cursor)
         parcels += page.parcels
+        size += sum(len(parcel.parcel) for parcel in page.parcels)
         if not page.parcels or page.cursor <= cursor:
             break
         cursor = page.cursor
