@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
@@ -15,10 +15,22 @@ Frames = list[wire.Frame]
 TamperFeed = Callable[[Frames], Frames]
 TamperAnswer = Callable[[str, str, int, bytes], tuple[int, bytes]]
 """(method, path, status, body) → (status, body)."""
+TamperRequest = Callable[[str, str, bytes], bytes]
+"""(method, path, body) → body."""
+Instead = Callable[[web.Request], Awaitable[web.StreamResponse | None]]
+"""Answers itself, or None to let the server do it."""
 
 
 def honest_feed(frames: Frames) -> Frames:
     return frames
+
+
+def honest_request(_method: str, _path: str, body: bytes) -> bytes:
+    return body
+
+
+async def not_instead(_request: web.Request) -> web.StreamResponse | None:
+    return None
 
 
 def honest_answer(_method: str, _path: str, status: int, body: bytes) -> tuple[int, bytes]:
@@ -33,6 +45,8 @@ class LyingProxy:
     url: str = ""
     feed: TamperFeed = honest_feed
     answer: TamperAnswer = honest_answer
+    request: TamperRequest = honest_request
+    instead: Instead = not_instead
     drop_requests: Callable[[str, str], bool] = lambda _method, _path: False
     """Whether a request is swallowed before the server sees it."""
     drop_answers: Callable[[str, str], bool] = lambda _method, _path: False
@@ -41,6 +55,12 @@ class LyingProxy:
     """Every body and path that passed, both ways."""
     feeds: list[Frames] = field(default_factory=list)
     """Every feed as the server sent it."""
+
+    def be_honest(self) -> None:
+        """From now on everything passes as it is."""
+        fresh = LyingProxy(self.upstream)
+        self.feed, self.answer, self.request, self.instead = fresh.feed, fresh.answer, fresh.request, fresh.instead
+        self.drop_requests, self.drop_answers = fresh.drop_requests, fresh.drop_answers
 
 
 @asynccontextmanager
@@ -54,7 +74,8 @@ async def lying_proxy(upstream: str, port: int = 0) -> AsyncIterator[LyingProxy]
             return await _forward(proxy, http, request)
 
         app.router.add_route("*", "/{path:.*}", forward)
-        runner = web.AppRunner(app)
+        # A lie may never end by itself; it does when the test does.
+        runner = web.AppRunner(app, shutdown_timeout=0.1)
         await runner.setup()
         site = web.TCPSite(runner, "127.0.0.1", port)
         await site.start()
@@ -70,6 +91,10 @@ async def _forward(proxy: LyingProxy, http: aiohttp.ClientSession, request: web.
     proxy.seen += [request.path_qs.encode(), body]
     if proxy.drop_requests(request.method, request.path):
         return _hang_up(request)
+    instead = await proxy.instead(request)
+    if instead is not None:
+        return instead
+    body = proxy.request(request.method, request.path, body)
     kept = {k: v for k, v in request.headers.items() if k.lower() in ("authorization", "content-type")}
     async with http.request(
         request.method, proxy.upstream + request.path_qs, data=body, headers=kept, allow_redirects=False

@@ -1,0 +1,24 @@
+"""Scenes for lies: built once, copied for each test."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from tests.adversary.scene import Scene, Template, build_template, scene_from
+
+
+@pytest.fixture(scope="session")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Template:
+    """What happened before the server began to lie."""
+    return asyncio.run(build_template(tmp_path_factory.mktemp("adversary") / "scene"))
+
+
+@pytest.fixture
+async def scene(template: Template, tmp_path: Path) -> AsyncIterator[Scene]:
+    """Anna's devices, fresh."""
+    async with scene_from(template, tmp_path / "scene") as made:
+        yield made
