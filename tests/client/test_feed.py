@@ -129,6 +129,17 @@ def test_a_feed_that_ends_before_what_is_known_is_noticed_also_without_its_head(
     assert alarm(going_on(told, 4), [head, wire.FeedEnd(3)]) is AlarmCode.ROLLBACK
 
 
+def test_a_head_that_is_too_old_or_another_is_refused_before_anything_is_fetched() -> None:
+    told = story()
+    for verifier in (going_on(told, 4), joining(told, 4)):
+        with pytest.raises(Alarm) as caught:
+            verifier.take(wire.FeedHead(3, told.steps[3].commit.hash, 0))
+        assert caught.value.alarm is AlarmCode.ROLLBACK
+        with pytest.raises(Alarm) as caught:
+            verifier.take(wire.FeedHead(4, bytes(HASH_BYTES), 0))
+        assert caught.value.alarm is AlarmCode.FORK
+
+
 # fork
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import msgspec
+import pytest
 
 from kith_client.sync.feed import FeedVerifier
 from kith_protocol import wire
 from kith_protocol.commit import sign_commit
 from kith_protocol.encoding import encode
 from kith_protocol.epoch import encode_keys
-from kith_protocol.errors import AlarmCode
+from kith_protocol.errors import Alarm, AlarmCode
 from kith_protocol.recordheader import header
 from tests.client.feeds import (
     PHONE,
@@ -120,6 +121,17 @@ def test_a_record_left_out_is_noticed() -> None:
     for frames, verifier in ((feed_of(told), joining(told)), (feed_of(told, 2), going_on(told, 2))):
         without = [frame for frame in frames if not isinstance(frame, wire.FeedRecords)]
         assert alarm(verifier, without, hashes_at(told, 2) if verifier.chain else None) is AlarmCode.RECORD_MISSING
+
+
+def test_a_record_left_out_is_named_before_the_tree_is_counted() -> None:
+    told = story()
+    verifier = joining(told)
+    for frame in feed_of(told):
+        if not isinstance(frame, wire.FeedRecords):
+            verifier.take(frame)
+    with pytest.raises(Alarm, match="that commit 3 wrote") as caught:
+        verifier.finish()
+    assert caught.value.alarm is AlarmCode.RECORD_MISSING
 
 
 def test_a_record_left_out_behind_the_horizon_is_noticed() -> None:
