@@ -131,13 +131,13 @@ def test_a_feed_that_ends_before_what_is_known_is_noticed_also_without_its_head(
 
 def test_a_head_that_is_too_old_or_another_is_refused_before_anything_is_fetched() -> None:
     told = story()
-    for verifier in (going_on(told, 4), joining(told, 4)):
-        with pytest.raises(Alarm) as caught:
-            verifier.take(wire.FeedHead(3, told.steps[3].commit.hash, 0))
-        assert caught.value.alarm is AlarmCode.ROLLBACK
-        with pytest.raises(Alarm) as caught:
-            verifier.take(wire.FeedHead(4, bytes(HASH_BYTES), 0))
-        assert caught.value.alarm is AlarmCode.FORK
+    heads = {AlarmCode.ROLLBACK: wire.FeedHead(3, told.steps[3].commit.hash, 0)}
+    heads[AlarmCode.FORK] = wire.FeedHead(4, bytes(HASH_BYTES), 0)
+    for code, head in heads.items():
+        for verifier in (going_on(told, 4), joining(told, 4)):
+            with pytest.raises(Alarm) as caught:
+                verifier.take(head)
+            assert caught.value.alarm is code
 
 
 # fork
@@ -180,6 +180,13 @@ def test_another_vault_in_place_of_mine_is_noticed() -> None:
     told.take(told.make())
     other.take(other.make())
     assert alarm(going_on(told, 4), [feed_of(told)[0], *feed_of(other, 4)[1:]]) is AlarmCode.FORK
+
+
+def test_another_vaults_first_commit_is_refused_before_it_is_staged() -> None:
+    told, other = story(), Story("mallory", seal=without_sealing)
+    with pytest.raises(Alarm) as caught:
+        joining(told, 4).take(feed_of(other)[1])
+    assert caught.value.alarm is AlarmCode.FORK
 
 
 def test_a_history_that_begins_in_the_middle_is_noticed() -> None:
