@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import AsyncIterator
 from contextlib import suppress
 from pathlib import Path
@@ -14,6 +13,7 @@ from aiohttp import web
 from kith_server import keys
 from kith_server.bodies import SMALL, Bodies
 from kith_server.chains import Chains
+from kith_server.clock import system_clock
 from kith_server.config import Config
 from kith_server.feed import Feeds
 from kith_server.limits import Limits
@@ -27,20 +27,14 @@ from kith_server.routes.rendezvous import add_rendezvous_routes
 from kith_server.routes.sessions import add_session_routes
 from kith_server.routes.vaults import add_vault_routes
 from kith_server.sessions import Sessions
-from kith_server.storage.database import Database
+from kith_server.storage.database import DATABASE_NAME, Database
 from kith_server.storage.sessions import SqliteSessions
 from kith_server.storage.vaults import SqliteVaults
 from kith_server.vaults import Vaults
 
-DATABASE_NAME: Final = "kith.db"
 SHUTDOWN_SECONDS: Final = 5.0
 """How long requests may go on when the server stops."""
 KEEPALIVE_SECONDS: Final = 75.0
-
-
-def system_clock() -> int:
-    """Milliseconds since 1970."""
-    return time.time_ns() // 1_000_000
 
 
 def create_app(config: Config, data_dir: Path, clock: keys.Clock = system_clock) -> web.Application:

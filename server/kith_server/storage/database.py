@@ -9,7 +9,7 @@ import asyncio
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from kith_server.storage.migrate import copy_database, known_migrations, migrate
 from kith_server.storage.readers import Readers
@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from sqlite3 import Connection
 
 T = TypeVar("T")
+
+DATABASE_NAME: Final = "kith.db"
+"""In the folder of the server's data."""
 
 
 class Database:

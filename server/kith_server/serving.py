@@ -1,0 +1,70 @@
+"""Runs one server until it is told to stop: one process for a data folder, a clean end within ten seconds."""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import os
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+import uvloop
+from aiohttp import web
+
+from kith_protocol.errors import KithError
+from kith_server.app import create_app, create_runner
+from kith_server.config import Config, Listen
+
+LOCK_NAME: Final = "run.lock"
+BACKLOG: Final = 512
+
+
+class ServeError(KithError):
+    """The server cannot run here; the message says why."""
+
+    code = "serve"
+
+
+def serve(config: Config, data_dir: Path, listen: Listen, ready: Callable[[str], None]) -> None:
+    """Serves until SIGTERM or SIGINT; `ready` is called once with the URL. Raises `ServeError`, `StorageError`."""
+    with _alone(data_dir), asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(_serve(config, data_dir, listen, ready))
+
+
+async def _serve(config: Config, data_dir: Path, listen: Listen, ready: Callable[[str], None]) -> None:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    runner = create_runner(create_app(config, data_dir))
+    await runner.setup()
+    try:
+        site = web.TCPSite(runner, listen.host, listen.port, backlog=BACKLOG)
+        try:
+            await site.start()
+        except OSError as error:
+            reason = os.strerror(error.errno) if error.errno else "the address is not known"
+            raise ServeError(f"Cannot listen on {listen.host} port {listen.port}: {reason}.") from None
+        ready(_url(runner))
+        await stop.wait()
+    finally:
+        await runner.cleanup()
+
+
+def _url(runner: web.AppRunner) -> str:
+    host, port = runner.addresses[0][:2]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+@contextmanager
+def _alone(data_dir: Path) -> Iterator[None]:
+    """Two processes over one folder would each answer polls from a memory that the other does not know of."""
+    with (data_dir / LOCK_NAME).open("a") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise ServeError(f"A server runs already with the data in {data_dir}.") from None
+        yield
