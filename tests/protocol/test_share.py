@@ -51,6 +51,12 @@ def test_what_is_shared_arrives(payload: Payload) -> None:
     assert payload_of(make_share(ITEM, 1, payload)) == payload
 
 
+@pytest.mark.parametrize(("item", "version"), [(ITEM, 0), (ITEM, 2**53 + 1), (b"short", 1)])
+def test_a_share_with_a_wrong_item_or_version_is_not_made(item: bytes, version: int) -> None:
+    with pytest.raises(DecodingError):
+        make_share(item, version, NOTE)
+
+
 def test_a_photo_of_the_largest_size_fits_a_parcel() -> None:
     assert len(encode(PHOTO)) < MAX_PAYLOAD_BYTES
 
