@@ -10,7 +10,7 @@ from typing import NoReturn
 
 from kith_protocol import wire
 from kith_protocol.chain import Chain, begin, extend
-from kith_protocol.commit import DELETED, ChangeList, Commit, parse_commit
+from kith_protocol.commit import DELETED, MAX_CHANGES, ChangeList, Commit, parse_commit
 from kith_protocol.encoding import decode
 from kith_protocol.epoch import SealedKeys, parse_keys
 from kith_protocol.errors import Alarm, AlarmCode, BadKey, BadSignature, DecodingError, Refused
@@ -57,6 +57,7 @@ class FeedVerifier:
         """Records that the server announced, for a progress bar."""
         self._head = (-1, b"")
         self._open = False
+        self._written = 0
         self._listed: dict[bytes, tuple[int, bytes]] = {}
         self._delivered: dict[bytes, tuple[int, bytes]] = {}
         self._current: tuple[int, int, dict[bytes, bytes] | None] | None = None
@@ -128,6 +129,7 @@ class FeedVerifier:
         self._check_high_water(commit)
         changes = self._read_changes(commit, frame.changes)
         self._current = (commit.body.number, commit.body.epoch, changes)
+        self._written = 0
         if changes is None:
             # The horizon moved while the server was streaming: what older lists name may be gone or written anew.
             self._listed.clear()
@@ -169,6 +171,9 @@ class FeedVerifier:
         number, epoch, changes = self._current
         if not frame.records:
             raise DecodingError("A part of a feed is empty.")
+        self._written += len(frame.records)
+        if self._written > MAX_CHANGES:
+            raise DecodingError(f"A commit comes with more than {MAX_CHANGES} records.")
         staged = Staged()
         for record, blob in frame.records:
             if self._delivered.get(record, (-1, b""))[0] == number:
