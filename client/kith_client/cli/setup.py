@@ -45,7 +45,8 @@ def init_command(server: str, name: str, device: str | None, token: str, no_pass
 
 def _show_phrase(out: Output, phrase: str) -> None:
     out.message("Your recovery phrase. Write it down on paper; it is shown only now, and kept nowhere.")
-    out.message("It brings your address book back when all devices are lost. Whoever has it can read everything.\n")
+    out.message("It brings your address book back when all devices are lost. Whoever has it can read everything.")
+    out.message("It cannot be replaced: without it, a new address book is the only way, and peers see the change.\n")
     words = phrase.split()
     for start in range(0, len(words), _COLUMNS):
         row = [f"{start + place + 1:2}. {word:<10}" for place, word in enumerate(words[start : start + _COLUMNS])]

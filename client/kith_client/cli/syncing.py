@@ -11,11 +11,13 @@ from kith_client.book.dates import iso_time
 from kith_client.book.events import Event, read_entry
 from kith_client.book.resolve import resolve_contact
 from kith_client.book.showing import history
+from kith_client.cli.failure import ALARM
 from kith_client.cli.online import with_server
 from kith_client.cli.options import command, settings
 from kith_client.cli.output import Output
 from kith_client.cli.seam import Book
 from kith_client.cli.session import ask_passphrase, home_of, run_async, with_book
+from kith_protocol.errors import AlarmCode
 
 if TYPE_CHECKING:
     from kith_client.sync.run import Report
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
     from kith_client.vault import Vault
 
 _LOG_LENGTH = 500
+_ALARMS = frozenset(code.value for code in AlarmCode)
 
 
 @command("sync", "kith sync")
@@ -38,7 +41,14 @@ async def sync_command(vault: Vault, server: HomeServer, out: Output) -> None:
             raise
         report = await _sync(vault, server, out, allow_deletions=True)
     document = dataclasses.asdict(report)
-    out.result(document, lambda: _report(out, report))
+    alarm = next((code for each in report.alarms if (code := each.partition(":")[0]) in _ALARMS), None)
+    if alarm is None:
+        out.result(document, lambda: _report(out, report))
+        return
+    if not out.json:
+        _report(out, report)
+    # The vault itself is in step, but somebody's server broke a promise: that must not pass unseen.
+    click.get_current_context().exit(out.failed(alarm, "\n".join(report.alarms), ALARM, **document))
 
 
 async def _sync(vault: Vault, server: HomeServer, out: Output, *, allow_deletions: bool) -> Report:
@@ -54,8 +64,6 @@ def _report(out: Output, report: Report) -> None:
         out.line(f"Peers: {report.parcels_in} received, {report.parcels_out} delivered, {report.waiting} on the way.")
     if report.conflicts:
         out.message(f"{report.conflicts} values were changed in two places; both are kept: see 'kith issues'.")
-    for alarm in report.alarms:
-        out.warn(f"Alarm: {alarm}")
 
 
 @command("log", "kith log", "kith log Anna")
