@@ -30,9 +30,10 @@ from kith_client.sync.run import Report, sync
 from kith_client.transport import HomeServer
 from kith_client.vault import Vault
 from kith_protocol.chain import freeze_chain
-from kith_server.app import DATABASE_NAME, create_app, create_runner
+from kith_server.app import create_app, create_runner
 from kith_server.config import Config, Federation
 from kith_server.server_keys import create_server_key
+from kith_server.storage.database import DATABASE_NAME
 from tests.support.lying_proxy import LyingProxy, lying_proxy
 from tests.support.running import free_port
 
