@@ -7,7 +7,6 @@ second fsync may report success for data that the first one lost, so only starti
 from __future__ import annotations
 
 import asyncio
-import logging
 import os
 import queue
 import threading
@@ -17,8 +16,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 
 import pysqlite3.dbapi2 as driver
+import structlog
 
 from kith_server.errors import Busy, StorageFull
+from kith_server.logs import describe
 
 if TYPE_CHECKING:
     from sqlite3 import Connection
@@ -37,7 +38,7 @@ RESTART_PAGES: Final = 50_000
 """Pages in the log at which the writer waits for readers, so that the log starts again."""
 EXIT_DISK_FAILED: Final = 70
 
-_log = logging.getLogger(__name__)
+_log: Final = structlog.get_logger()
 
 
 @dataclass(slots=True)
@@ -87,8 +88,8 @@ class Writer:
             while going:
                 group, going = self._next_group()
                 self._commit([job for job in group if job.future.set_running_or_notify_cancel()])
-        except BaseException:
-            _log.critical("the writer broke; the process ends", exc_info=True)
+        except BaseException as error:
+            _log.critical("the writer broke; the process ends", **describe(error))
             self._die(EXIT_DISK_FAILED)
             raise
         self._connection.close()
@@ -146,7 +147,7 @@ class Writer:
     def _failed(self, group: list[_Job], error: driver.Error) -> None:
         code = getattr(error, "sqlite_errorcode", None)
         if code not in (driver.SQLITE_FULL, driver.SQLITE_BUSY):
-            _log.critical("the disk failed (%s); the process ends", getattr(error, "sqlite_errorname", "unknown"))
+            _log.critical("the disk failed; the process ends", error=getattr(error, "sqlite_errorname", "unknown"))
             self._die(EXIT_DISK_FAILED)
         if self._connection.in_transaction:
             self._connection.execute("ROLLBACK")
