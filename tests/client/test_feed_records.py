@@ -195,3 +195,18 @@ def test_a_record_of_another_suite_is_noticed() -> None:
     told = story()
     step = told.make(records={id_of("carla"): header(0, 1) + told.records[id_of("carla")][5:]})
     assert alarm(going_on(told, 4), lying_step(told, step)) is AlarmCode.DOWNGRADE
+
+
+# What costs a server nothing may not come for ever
+
+
+def test_a_second_head_an_empty_part_and_a_record_sent_twice_are_noticed() -> None:
+    told = story()
+    head, *frames, end = feed_of(told)
+    place = next(number for number, frame in enumerate(frames) if isinstance(frame, wire.FeedRecords))
+    for lying in (
+        [head, head, *frames, end],
+        [head, *frames, wire.FeedRecords(()), end],
+        [head, *frames[: place + 1], frames[place], *frames[place + 1 :], end],
+    ):
+        assert alarm(joining(told), lying) is AlarmCode.RECORD_SWAPPED
