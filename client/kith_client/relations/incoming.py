@@ -16,7 +16,7 @@ from kith_client.relations.inbox import Inbox, TakenIn
 from kith_client.relations.records import Channel
 from kith_client.relations.server_side import takes_answers
 from kith_client.stamp import Contents, Stamp
-from kith_protocol.errors import Alarm, BadKey, BadSignature, DecodingError, Undecryptable
+from kith_protocol.errors import BadKey, BadSignature, DecodingError, Refused, Undecryptable
 from kith_protocol.handshake import Established
 from kith_protocol.parcel import Introduce, ParcelBody, ParcelContext, open_parcel
 from kith_protocol.relationship import RelationshipEvent, RelationshipState, Side, next_state
@@ -85,7 +85,7 @@ def _take_parcel(inbox: Inbox, channel: Channel, stored: StoredParcel) -> None:
         return
     try:
         body = open_parcel(_context(established, stored), [SealKey(established.seal_seed)], stored.parcel)
-    except (Undecryptable, Alarm):
+    except (Undecryptable, Refused):
         return  # a parcel of a later suite stays as well: the byte that says so proves nothing
     except (DecodingError, BadKey) as problem:
         if channel.state is RelationshipState.CONNECTED:

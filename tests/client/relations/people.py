@@ -102,10 +102,10 @@ class Person:
         return accepted
 
     def grant(self, peer: bytes, facet: str) -> None:
-        self.commit(grants.grant(self.contents, self.stamp(), grants.Target("peer", (peer,)), facet))
+        self.commit(grants.grant(self.contents, self.stamp(), grants.Target("peer", (peer,), ""), facet))
 
     def withdraw(self, peer: bytes, facet: str) -> None:
-        self.commit(grants.withdraw(self.contents, self.stamp(), grants.Target("peer", (peer,)), facet))
+        self.commit(grants.withdraw(self.contents, self.stamp(), grants.Target("peer", (peer,), ""), facet))
 
     # What a program does
 
@@ -148,6 +148,11 @@ class Person:
         """The card of `other` as it stands in this person's address book."""
         contact = next(peer.contact for peer in peers(self.contents) if peer.name == other.name)
         return [prop for prop, _ in their_properties(self.contents, contact)]
+
+    def sees_of_contact(self) -> list[str]:
+        """The values of the card of this person's only peer."""
+        (peer,) = peers(self.contents)
+        return [prop.value for prop, _ in their_properties(self.contents, peer.contact)]
 
     def shows_to(self, other: Person) -> list[Property]:
         return view_of(self.contents, self.peer_named(other.name))

@@ -23,7 +23,7 @@ _STATUS = {
 @dataclass
 class Box:
     owner: MailboxToOpen
-    highest: dict[bytes, tuple[int, bytes]] = field(default_factory=dict)
+    highest: dict[bytes, int] = field(default_factory=dict)
     waiting: dict[bytes, StoredParcel] = field(default_factory=dict)
 
 
@@ -62,7 +62,7 @@ class SimServer:
         decision = place(box.highest, put.slot, put.sequence, box.owner.kind)
         if decision is Placement.STORE:
             stored = StoredParcel(box.owner.read_id, put.slot, put.sequence, put.parcel)
-            box.highest[put.slot] = (put.sequence, digest(put.parcel))
+            box.highest[put.slot] = put.sequence
             box.waiting[put.slot] = stored
             self.seen.append(stored)
         return _STATUS[decision]
