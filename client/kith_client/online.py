@@ -6,6 +6,7 @@ import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+from kith_client.errors import ServerRefused
 from kith_client.transport import HomeServer
 from kith_client.vault import Clock, Vault
 from kith_protocol import wire
@@ -23,10 +24,18 @@ async def home_server(vault: Vault) -> AsyncIterator[HomeServer]:
 def signed_in(server: HomeServer, vault: bytes, member: MemberKeys, clock: Clock) -> HomeServer:
     """Lets `server` open sessions for `member` whenever it needs one."""
 
-    async def sign_in() -> str:
+    async def request() -> wire.SessionGrant:
         nonce = os.urandom(SESSION_NONCE_BYTES)
         statement, signature = sign_session(vault, member.id, server.host, clock(), nonce, member.sign)
-        grant = await server.open_session(wire.SessionRequest(statement, signature))
+        return await server.open_session(wire.SessionRequest(statement, signature))
+
+    async def sign_in() -> str:
+        try:
+            grant = await request()
+        except ServerRefused as refusal:
+            if refusal.code != "session":
+                raise
+            grant = await request()  # the network repeated the first one, and the server took it for a replay
         return grant.token.hex()
 
     server.sign_in = sign_in

@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -48,7 +49,7 @@ class Server:
 
     def init(self, *extra: str) -> Server:
         """Writes data folder and settings; federation among servers of this machine is allowed."""
-        command = [BIN / "kith-server", "init", "--data", self.data, "--url", self.url, *extra]
+        command = [str(BIN / "kith-server"), "init", "--data", str(self.data), "--url", self.url, *extra]
         subprocess.run(command, check=True, capture_output=True, timeout=COMMAND_DEADLINE)
         config = self.data / "config.toml"
         text = config.read_text()
@@ -60,7 +61,7 @@ class Server:
     def start(self) -> Server:
         """Runs it, and returns when it answers."""
         with self.log.open("ab") as log:
-            command = [BIN / "kith-server", "run", "--data", self.data, "--listen", self.host]
+            command = [str(BIN / "kith-server"), "run", "--data", str(self.data), "--listen", self.host]
             self.process = subprocess.Popen(command, stdout=log, stderr=log)
         give_up = time.monotonic() + START_DEADLINE
         while not self._answers():
@@ -93,6 +94,25 @@ class Result:
     status: int
     document: dict[str, Any]
     err: str
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What a command printed last, and what it cost."""
+
+    document: dict[str, Any]
+    seconds: float
+    peak: int
+    """Bytes of memory that it held at most."""
+
+
+def peak_memory(pid: int) -> int:
+    """Bytes that a process held at most until now; 0 where it has ended."""
+    try:
+        lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    except OSError:
+        return 0
+    return next((int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM")), 0)
 
 
 @dataclass(frozen=True)
@@ -130,6 +150,23 @@ class Kith:
         if result.status != 0:
             raise AssertionError(f"kith {' '.join(words)} ended with {result.status}: {result.document} {result.err}")
         return result.document
+
+    def measured(self, *words: str) -> Measured:
+        """Runs a command that has to succeed, and measures it."""
+        begin, peak = time.monotonic(), 0
+        with tempfile.TemporaryFile("w+") as out:
+            process = subprocess.Popen(
+                self.command(*words), stdin=subprocess.DEVNULL, stdout=out, stderr=out, env=self.environment()
+            )
+            while process.poll() is None:
+                peak = max(peak, peak_memory(process.pid))
+                time.sleep(0.02)
+            seconds = time.monotonic() - begin
+            out.seek(0)
+            printed = out.read()
+        if process.returncode != 0:
+            raise AssertionError(f"kith {' '.join(words)} ended with {process.returncode}: {printed[-2000:]}")
+        return Measured(json.loads(printed.splitlines()[-1]), seconds, peak)
 
     def start(self, *words: str) -> subprocess.Popen[str]:
         """Starts a command that waits, such as `device add`."""
