@@ -20,6 +20,7 @@ from kith_client.book.properties import (
 )
 from kith_client.contacts.model import Property, Unit, keyed_units, lead_property, unit_to_value
 from kith_client.contacts.views import name_from_words, text_of
+from kith_client.relations.peers import state_of
 from kith_client.stamp import Contents, Edit, Stamp, of_kind
 from kith_protocol.content import Content
 from kith_protocol.encoding import Value
@@ -79,7 +80,8 @@ def unset_property(
 
 def remove_contact(contents: Contents, stamp: Stamp, contact: bytes) -> Edit:
     """Moves a contact to the trash, and out of its circles. Raises `NotAllowed` for the contact of a peer."""
-    if any(peer.value("contact") == contact for peer in of_kind(contents, "peer").values()):
+    peers = [peer for peer, content in of_kind(contents, "peer").items() if content.value("contact") == contact]
+    if any(state_of(contents, peer) != "ended" for peer in peers):
         raise NotAllowed(
             "This contact is a peer's: it holds what the peer shares with you, and cannot be removed while you are "
             "connected. 'kith withdraw' takes back what the peer sees."

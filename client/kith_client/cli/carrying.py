@@ -41,12 +41,13 @@ class NotBuilt(KithError):
 async def import_command(book: Book, out: Output, paths: tuple[str, ...], form: str | None, dry_run: bool) -> None:
     """Take contacts in from vCard files, or folders of them; '-' is standard input. Again the same changes nothing."""
     inputs = await asyncio.to_thread(find_inputs, paths, form)
-    importer = Importer(book.contents, book.stamp(), dry_run=dry_run)
+    importer = await asyncio.to_thread(Importer, book.contents, book.stamp(), dry_run=dry_run)
     with out.progress("Importing", sum(each.size for each in inputs)) as advance:
         for each in inputs:
             await _import_one(book, importer, each, advance)
         if not dry_run:
-            await book.apply(importer.circles(), [_sentence(importer.tally, inputs)])
+            circles = await asyncio.to_thread(importer.circles)
+            await book.apply(circles, [_sentence(importer.tally, inputs)])
     tally = importer.tally
     out.result(_document(tally), lambda: _report(out, tally, dry_run))
 

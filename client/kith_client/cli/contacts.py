@@ -64,14 +64,14 @@ def _page(out: Output, page: ContactPage) -> None:
         if text:
             out.line(f"{head}: {text}")
     rows = [(shown.id, shown.property.key, text_of(shown.property), _origin(shown.origin)) for shown in page.properties]
-    out.table(("Id", "Property", "Value", "From"), rows)
+    out.table(("Id", "Property", "Value", "From"), rows, whole=True)
     if page.notes:
         out.line()
         show_notes(out, page.notes, names=False)
     if page.history:
         out.line()
         rows_before = [(past["at"], past["what"], past["by"]) for past in map(shapes.past, page.history)]
-        out.table(("Changed", "Before", "By"), rows_before)
+        out.table(("Changed", "Before", "By"), rows_before, whole=True)
 
 
 def _origin(origin: str) -> str:

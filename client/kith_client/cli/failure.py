@@ -26,12 +26,9 @@ _TRACE: Final = "last-error.txt"
 def report(error: BaseException, settings: Settings) -> int:
     """Says what went wrong, as text or as the JSON document of a failure, and returns the exit code."""
     out = Output(settings)
-    if isinstance(error, click.exceptions.Exit):
-        return error.exit_code
-    if isinstance(error, BrokenPipeError):
-        # Whoever read our output had enough; a second write while closing must not complain either.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-        return 0
+    if isinstance(error, SystemExit):
+        # click ends so where whoever read our output had enough of it
+        return error.code if isinstance(error.code, int) else MENDABLE
     if isinstance(error, KithError):
         return _known(error, out)
     if isinstance(error, click.UsageError):

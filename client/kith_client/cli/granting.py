@@ -118,7 +118,7 @@ def _peers(contents: Contents, wanted: dict[str, Any]) -> list[tuple[bytes, str]
 
 
 def _show_view(out: Output, view: list[Property]) -> None:
-    out.table(("Property", "Value"), [(prop.key, text_of(prop)) for prop in view])
+    out.table(("Property", "Value"), [(prop.key, text_of(prop)) for prop in view], whole=True)
 
 
 def _show_shared(out: Output, shared: list[Shared]) -> None:

@@ -68,7 +68,7 @@ def _show_values(out: Output, issue: Issue) -> None:
     which = zip(("current", "other"), issue.values, strict=False)
     rows = [(name, each.value, iso_time(each.at) if each.at else "", each.by) for name, each in which]
     if rows:
-        out.table(("Which", "Value", "Entered", "By"), rows)
+        out.table(("Which", "Value", "Entered", "By"), rows, whole=True)
 
 
 @subcommand(issues_command, "resolve", "kith issues resolve 7f3a12bc --keep both")

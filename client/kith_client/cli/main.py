@@ -87,8 +87,11 @@ def kith(ctx: click.Context, version: bool) -> None:
     if version:
         from importlib.metadata import version as version_of
 
-        click.echo(f"kith {version_of('kithbook')}")
+        found = version_of("kithbook")
+        click.echo(f'{{"ok": true, "version": "{found}"}}' if ctx.obj.json else f"kith {found}")
     elif ctx.invoked_subcommand is None:
+        if ctx.obj.json:
+            raise click.UsageError("No command was given.", ctx)
         click.echo(ctx.get_help())
 
 

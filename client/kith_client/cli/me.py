@@ -31,7 +31,7 @@ async def _me(book: Book, out: Output) -> None:
 
 def _table(out: Output, card: list[Mine]) -> None:
     rows = [(each.id, lead_property(each.unit).key, text_of(lead_property(each.unit)), _seen_by(each)) for each in card]
-    out.table(("Id", "Property", "Value", "Facets"), rows)
+    out.table(("Id", "Property", "Value", "Facets"), rows, whole=True)
 
 
 def _seen_by(each: Mine) -> str:

@@ -138,7 +138,8 @@ async def accept_command(
 
     found = resolve_contact(vault.contents, contact) if contact else None
     accepted = await accept_invite(vault, server, one_line(link), facets, found)
-    peer = next(_peer(vault, row) for row in list_peers(vault.contents) if row.record == accepted.peer)
+    row = next(row for row in list_peers(vault.contents) if row.record == accepted.peer)
+    peer = _peer(Layers(vault.contents), row)
     out.message(f"Accepted. {peer['name']} hears of it at their next sync; compare numbers with 'kith verify'.")
     out.result({"peer": peer["id"], **{key: peer[key] for key in ("name", "trust", "state", "contact")}})
 
@@ -147,15 +148,16 @@ async def accept_command(
 @with_book
 async def peers_command(book: Book, out: Output) -> None:
     """List the people I am connected with."""
-    peers = [_peer(book, row) for row in list_peers(book.contents)]
+    layers = Layers(book.contents)
+    peers = [_peer(layers, row) for row in list_peers(book.contents)]
     out.result({"peers": peers}, lambda: _show_peers(out, peers))
 
 
-def _peer(book: Book, row: PeerRow) -> dict[str, Any]:
+def _peer(layers: Layers, row: PeerRow) -> dict[str, Any]:
     return {
         "id": row.id,
         "contact": row.contact.hex(),
-        "name": Layers(book.contents).peer_names(row.record)[0],
+        "name": layers.peer_names(row.record)[0],
         "host": row.host,
         "state": row.state,
         "trust": row.trust,

@@ -88,7 +88,7 @@ def show_notes(out: Output, notes: Sequence[Note], names: bool = True) -> None:
         for note in notes
     ]
     if rows:
-        out.table(heads, rows)
+        out.table(heads, rows, whole=True)
     else:
         out.message("No notes.")
 

@@ -27,6 +27,8 @@ class Settings:
     home: str | None = None
     json: bool = False
     yes: bool = False
+    answered: bool = False
+    """Whether the one document was printed: what goes wrong later is said on standard error."""
     opener: Callable[[Settings], AbstractAsyncContextManager[Book]] | None = None
     """Opens the book; None is the vault in the home folder."""
 

@@ -35,13 +35,14 @@ class Output:
     def result(self, document: dict[str, Any], show: Callable[[], None] | None = None) -> None:
         """The command's answer: the document with --json, else whatever `show` prints."""
         if self.json:
+            self._settings.answered = True
             _print_json({"ok": True, **document})
         elif show is not None:
             show()
 
     def failed(self, code: str, text: str, exit_code: int, **extra: Any) -> int:
         """Says why the command failed; returns `exit_code`."""
-        if self.json:
+        if self.json and not self._settings.answered:
             _print_json({"ok": False, "error": code, "message": text, **extra})
         else:
             click.echo(terminal_safe(text, lines=True), err=True)
@@ -65,13 +66,13 @@ class Output:
         """Something that the person must see, whatever the form of the answer."""
         click.echo(terminal_safe(text, lines=True), err=True)
 
-    def table(self, heads: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-        """A table of the answer."""
+    def table(self, heads: Sequence[str], rows: Iterable[Sequence[str]], whole: bool = False) -> None:
+        """A table of the answer; `whole`: no cell is cut short."""
         safe = [[terminal_safe(cell) for cell in row] for row in rows]
         if sys.stdout.isatty():
             _rich_table(heads, safe)
         else:
-            for line in _plain_table(heads, safe):
+            for line in _plain_table(heads, safe if whole else [[_cut(cell) for cell in row] for row in safe]):
                 click.echo(line)
 
     def confirm(self, question: str, unattended: bool = False) -> bool:
@@ -121,14 +122,16 @@ def _rich_table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(*heads, box=None, header_style="bold", pad_edge=False)
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    for place, head in enumerate(heads):
+        table.add_column(head, no_wrap=place == 0, overflow="fold")
     for row in rows:
         table.add_row(*(Text(cell) for cell in row))
     Console().print(table)
 
 
 def _plain_table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:
-    lines = [[head.upper() for head in heads], *([_cut(cell) for cell in row] for row in rows)]
+    lines = [[head.upper() for head in heads], *rows]
     widths = [max(_width(cell) for cell in column) for column in zip(*lines, strict=True)]
     for line in lines:
         yield "  ".join(cell + " " * (width - _width(cell)) for cell, width in zip(line, widths, strict=True)).rstrip()

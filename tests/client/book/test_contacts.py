@@ -10,12 +10,12 @@ from kith_client.book.circles import add_to_circle, list_circles
 from kith_client.book.contacts import remove_contact, set_property, unset_property
 from kith_client.book.layers import Layers
 from kith_client.book.listing import list_contacts
-from kith_client.book.problems import Ambiguous, BadValue, NotAllowed, NotFound
+from kith_client.book.problems import Ambiguous, BadValue, NotFound
 from kith_client.book.properties import KEPT_PAST, past_of, units_of
 from kith_client.book.showing import show_contact
 from kith_client.contacts.views import InvalidProperty, emails, text_of
 from kith_protocol.content import content_of
-from tests.client.book.library import contact, new_book, peer
+from tests.client.book.library import contact, new_book
 from tests.support.memory_book import MemoryBook
 
 
@@ -145,14 +145,6 @@ def test_a_removed_contact_is_in_the_trash_and_out_of_its_circles() -> None:
     assert trash.value("original") == anna
     assert content_of({"kind": "contact", "units": trash.value("units")}).units == before.units
     assert Layers(book.contents).name(anna) == "Anna (deleted)"
-
-
-def test_the_contact_of_a_peer_cannot_be_removed() -> None:
-    book = new_book()
-    bob = contact(book, "Bob")
-    peer(book, bob, "Bob")
-    with pytest.raises(NotAllowed):
-        remove_contact(book.contents, book.stamp(), bob)
 
 
 def test_every_word_of_a_query_must_match_somewhere() -> None:

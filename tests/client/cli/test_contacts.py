@@ -118,6 +118,12 @@ def test_the_log_of_one_contact_has_its_events_and_what_was_replaced(kith: Kith)
     assert "\x1f" not in kith("log").out
 
 
+def test_a_list_is_cut_to_size_and_the_page_of_one_contact_is_not(kith: Kith) -> None:
+    kith.do("add", "Anna", "--org", "x" * 500)
+    assert max(map(len, kith("list").out.splitlines())) < 120
+    assert "x" * 500 in kith("show", "anna").out
+
+
 def test_a_contact_cannot_drive_the_terminal(kith: Kith) -> None:
     kith.do("add", "Eve\x1b]0;owned\x07\u202etxt", "--email", "e\x9b31m@x.org")
     kith.do("note", "add", "eve", "a\x1b[2Jb\nc")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import stat
+import subprocess
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -11,10 +13,12 @@ from pathlib import Path
 import click
 import pytest
 
+from kith_client.cli.failure import report
 from kith_client.cli.main import run
 from kith_client.cli.options import Settings
+from kith_client.cli.output import Output
 from kith_client.errors import NoVault, ServerUnreachable
-from kith_protocol.errors import Alarm, AlarmCode, LimitExceeded
+from kith_protocol.errors import Alarm, AlarmCode, LimitExceeded, Refused
 from tests.client.cli.kith import Kith, Said
 from tests.support.memory_book import MemoryBook
 
@@ -56,6 +60,30 @@ def test_wrong_usage_exits_2_also_as_json(kith: Kith, args: tuple[str, ...]) -> 
     code, text = kith.fail(*args, code=2)
     assert code == "usage"
     assert "--help" in text
+
+
+def test_json_without_a_command_is_wrong_usage_and_a_version_is_a_document(kith: Kith) -> None:
+    assert kith("--json").document["error"] == "usage"
+    assert kith("--json", "--version").document["ok"] is True
+    assert kith("note", "--json").document["error"] == "usage"
+
+
+def test_what_fails_after_the_one_document_is_said_on_standard_error(capsys: pytest.CaptureFixture[str]) -> None:
+    settings = Settings(json=True)
+    Output(settings).result({"code": "1-abandon-zoo"})
+    assert report(Refused("link-expired", "Ten minutes are over."), settings) == 1
+    printed = capsys.readouterr()
+    assert (printed.out, printed.err) == ('{"ok": true, "code": "1-abandon-zoo"}\n', "Ten minutes are over.\n")
+
+
+def test_a_reader_that_had_enough_is_no_error() -> None:
+    code = "import sys; from kith_client.cli.main import run; sys.exit(run(['--help']))"
+    reader, writer = os.pipe()
+    os.close(reader)
+    done = subprocess.run([sys.executable, "-c", code], stdout=writer, stderr=subprocess.PIPE, timeout=60, check=False)
+    os.close(writer)
+    assert done.returncode in (0, 1)
+    assert done.stderr == b""
 
 
 def test_a_word_behind_two_dashes_is_no_option(kith: Kith) -> None:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import base64
+from pathlib import Path
+
 import pytest
 
 from kith_client.book.layers import peer_id
+from kith_protocol.content import Content
 from tests.client.cli.kith import Kith, keys, lines
 from tests.client.relations.people import World
 from tests.support.memory_book import MemoryBook
@@ -168,5 +172,28 @@ def test_invites_are_listed_and_revoked_without_showing_used_links(kith: Kith) -
     assert kith.fail("invites", "revoke", used.id.hex())[0] == "invite-used"
 
 
-def test_the_contact_of_a_peer_cannot_be_removed(anna: Kith) -> None:
+def test_the_contact_of_a_peer_can_be_removed_only_when_the_relationship_has_ended(anna: Kith) -> None:
     assert anna.fail("rm", "bob")[0] == "not-allowed"
+    record, channel = next(item for item in anna.book.contents.items() if item[1].kind == "channel")
+    ended = Content("channel", {**channel.units, "state": anna.book.stamp().unit("ended")})
+    anna.book.put({record: ended})
+    anna.do("rm", "bob")
+    assert anna.do("list") == {"contacts": []}
+
+
+def test_a_picture_on_my_card_reaches_those_who_may_see_it(kith: Kith, tmp_path: Path) -> None:
+    world = World.of("Anna Beck", "Bob Klein")
+    world.connect("anna", "bob")
+    one, bob = world["anna"], world["bob"]
+    path = tmp_path / "me.png"
+    path.write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(range(256)) * 20)
+    kith.book = MemoryBook(records=one.contents, now=one.now + 1000)
+    kith.do("me", "set", "photo", str(path), "--facet", "private")
+    kith.do("grant", "bob", "private")
+    assert [each["name"] for each in kith.do("preview", "bob")["view"]] == ["FN", "PHOTO"]
+    one.now = kith.book.now
+    world.settle()
+    kith.book = MemoryBook(records=bob.contents, now=bob.now + 1000)
+    (card,) = kith.do("export", "anna")["contacts"]
+    picture = card.replace("\r\n ", "").partition("PHOTO:data:image/png;base64,")[2].partition("\r\n")[0]
+    assert base64.b64decode(picture) == path.read_bytes()
