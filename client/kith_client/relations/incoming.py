@@ -85,13 +85,8 @@ def _take_parcel(inbox: Inbox, channel: Channel, stored: StoredParcel) -> None:
         return
     try:
         body = open_parcel(_context(established, stored), [SealKey(established.seal_seed)], stored.parcel)
-    except (Undecryptable, Refused):
-        return  # a parcel of a later suite stays as well: the byte that says so proves nothing
-    except (DecodingError, BadKey) as problem:
-        if channel.state is RelationshipState.CONNECTED:
-            inbox.handle(stored)
-            inbox.tell("alarm", channel.id, f"A peer sent something that makes no sense. {problem}")
-        return
+    except (Undecryptable, Refused, DecodingError, BadKey):
+        return  # also what a later version sends: it stays for a program that understands it
     if not _confirmed(inbox, channel, established, body) or _is_for_later(body):
         return
     inbox.handle(stored)

@@ -18,6 +18,7 @@ from kith_client.book.properties import units_of
 from kith_client.book.views import view_units
 from kith_client.contacts.model import Property, Unit, lead_property
 from kith_client.contacts.photos import photo_reference
+from kith_client.relations.images import media_type
 from kith_client.relations.joining import shortened
 from kith_client.relations.records import PeerRecord
 from kith_client.stamp import Contents
@@ -46,13 +47,6 @@ WITHHELD: Final = frozenset({"UID", "REV", "PRODID", "NOTE", "CATEGORIES"})
 """Properties of a contact that are about my address book and my circles, not about the person: never shared."""
 
 _NOTE_KINDS: Final = {"note": NoteKind.NOTE, "met": NoteKind.MET, "call": NoteKind.CALL, "promise": NoteKind.PROMISE}
-_IMAGES: Final = {
-    b"\xff\xd8\xff": "image/jpeg",
-    b"\x89PNG\r\n": "image/png",
-    b"GIF8": "image/gif",
-    b"RIFF": "image/webp",
-    b"<svg": "image/svg+xml",
-}
 _ROOM: Final = 64
 """Bytes of a card's payload beside its properties and label."""
 
@@ -136,8 +130,8 @@ class _Photos:
             return "a part of it is not here"
         if len(data) > MAX_PHOTO_BYTES:
             return f"it has {len(data) // 1024 + 1} KiB, and {MAX_PHOTO_BYTES // 1024} KiB can be sent"
-        media_type = next((kind for start, kind in _IMAGES.items() if data.startswith(start)), None)
-        return "it is no image of a known kind" if media_type is None else Photo(ref, media_type, data)
+        kind = media_type(data)
+        return "it is not a JPEG, PNG, GIF or WebP picture" if kind is None else Photo(ref, kind, data)
 
 
 def _labelled(name: str) -> Callable[[tuple[SharedProperty, ...]], Payload]:

@@ -14,6 +14,7 @@ from typing import TypeVar
 
 from kith_client.contacts.model import Property, value_to_unit
 from kith_client.relations import records
+from kith_client.relations.images import media_type
 from kith_client.relations.records import Channel, PeerRecord, TheirItem
 from kith_client.stamp import Contents
 from kith_protocol.encoding import decode
@@ -127,10 +128,10 @@ class TheirLayer:
         ]
 
     def photo(self, digest: bytes) -> SharedPhoto | None:
-        """The photo with this SHA-256, to which a shared property `kith:photo:<sha256>` refers."""
+        """The photo with this SHA-256, to which a shared property `kith:photo:<sha256>` refers; None for what is no picture."""
         for peer in self._peers:
             for _, photo in self._payloads(peer, ShareKind.PHOTO, SharedPhoto):
-                if hashlib.sha256(photo.data).digest() == digest:
+                if hashlib.sha256(photo.data).digest() == digest and media_type(photo.data) == photo.media_type:
                     return photo
         return None
 

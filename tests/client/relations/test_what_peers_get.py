@@ -199,7 +199,8 @@ def test_a_photo_is_an_item_of_its_own_and_is_not_sent_again_with_a_new_number(w
     ("data", "why"),
     [
         (JPEG + bytes(MAX_PHOTO_BYTES), "KiB"),
-        (b"\x00" * 5000, "no image"),
+        (b"\x00" * 5000, "not a JPEG"),
+        (b"<svg onload='x()'>" + b" " * 5000, "not a JPEG"),
     ],
 )
 def test_a_photo_that_cannot_be_sent_is_left_out_and_said(world: World, data: bytes, why: str) -> None:
