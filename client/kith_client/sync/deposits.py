@@ -36,6 +36,13 @@ class Deposited:
     waiting: int = 0
     alarms: list[str] = field(default_factory=list)
 
+    def warn(self, host: str, error: KithError) -> None:
+        """Notes why nothing goes to a server, once; that it is down now is nothing to warn of."""
+        code = f"{error.code}: " if isinstance(error, Alarm) else ""
+        text = f"{code}{host}: {error}"
+        if not isinstance(error, ServerUnreachable | ServerRefused) and text not in self.alarms:
+            self.alarms.append(text)
+
 
 @dataclass(frozen=True, slots=True)
 class _Sent:
@@ -71,11 +78,9 @@ async def _seal_all(vault: Vault, server: HomeServer, due: Iterable[Outgoing], o
     for put in due:
         try:
             statement = await statements.get(put.host, put.fingerprint)
-        except Alarm as alarm:
-            outcome.alarms.append(f"{alarm.code}: {put.host}: {alarm}")
-            outcome.waiting += 1
-            continue
-        except (ServerUnreachable, ServerRefused):
+        except KithError as error:
+            # Whatever one destination publishes: parcels to the others go out.
+            outcome.warn(put.host, error)
             outcome.waiting += 1
             continue
         request, raw = await sealed(statement, put.put, vault.clock())

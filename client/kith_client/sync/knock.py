@@ -10,7 +10,7 @@ from kith_client.errors import ServerRefused, ServerUnreachable
 from kith_client.transport import HomeServer
 from kith_client.vault import Vault
 from kith_protocol import wire
-from kith_protocol.errors import Undecryptable
+from kith_protocol.errors import KithError, Undecryptable
 from kith_protocol.gateway import (
     REQUEST_LIFETIME,
     Arguments,
@@ -31,26 +31,35 @@ POLL_PAUSE: Final = 0.25
 
 
 class Statements:
-    """Other servers' statements, verified against what is pinned, each fetched once a sync."""
+    """Other servers' statements, verified against what is pinned, each asked for once a sync, also where that fails."""
 
     def __init__(self, vault: Vault, server: HomeServer) -> None:
         self._vault = vault
         self._server = server
-        self._known: dict[tuple[str, bytes], ServerStatement] = {}
+        self._known: dict[tuple[str, bytes], ServerStatement | KithError] = {}
 
     async def get(self, host: str, fingerprint: bytes) -> ServerStatement:
-        """The statement of `host`. Raises the alarm `server-key-changed`, or `ServerUnreachable`."""
+        """The statement of `host`. Raises the alarm `server-key-changed` and whatever else `verify_server_statement`
+        does, or `ServerUnreachable`."""
         known = self._known.get((host, fingerprint))
         if known is None:
             try:
-                raw = await self._server.server_statement(self._vault.id, host)
-            except ServerRefused as error:
-                if error.code == "destination-unreachable":
-                    raise ServerUnreachable(f"The server {host} cannot be reached now.") from None
-                raise
-            known = verify_server_statement(raw, fingerprint, host, self._vault.clock())
+                known = await self._fetch(host, fingerprint)
+            except KithError as error:
+                known = error
             self._known[host, fingerprint] = known
+        if isinstance(known, KithError):
+            raise known
         return known
+
+    async def _fetch(self, host: str, fingerprint: bytes) -> ServerStatement:
+        try:
+            raw = await self._server.server_statement(self._vault.id, host)
+        except ServerRefused as error:
+            if error.code == "destination-unreachable":
+                raise ServerUnreachable(f"The server {host} cannot be reached now.") from None
+            raise
+        return verify_server_statement(raw, fingerprint, host, self._vault.clock())
 
 
 async def sealed(statement: ServerStatement, arguments: Arguments, now: int) -> tuple[Request, bytes]:
