@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.adversary.friends import Friends, FriendsTemplate, build_friends, friends_from
 from tests.adversary.scene import Scene, Template, build_template, scene_from
 
 
@@ -21,4 +22,17 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Template:
 async def scene(template: Template, tmp_path: Path) -> AsyncIterator[Scene]:
     """Anna's devices, fresh."""
     async with scene_from(template, tmp_path / "scene") as made:
+        yield made
+
+
+@pytest.fixture(scope="session")
+def friends_template(tmp_path_factory: pytest.TempPathFactory) -> FriendsTemplate:
+    """How Anna and Bob became peers."""
+    return asyncio.run(build_friends(tmp_path_factory.mktemp("adversary") / "friends"))
+
+
+@pytest.fixture
+async def friends(friends_template: FriendsTemplate, tmp_path: Path) -> AsyncIterator[Friends]:
+    """Anna, Bob and Carl, fresh."""
+    async with friends_from(friends_template, tmp_path / "friends") as made:
         yield made

@@ -32,6 +32,7 @@ from kith_client.vault import Vault
 from kith_protocol.chain import freeze_chain
 from kith_server.app import create_app, create_runner
 from kith_server.config import Config, Federation
+from kith_server.mail_keys import SERVER_KEYS
 from kith_server.server_keys import create_server_key
 from kith_server.storage.database import DATABASE_NAME
 from tests.support.lying_proxy import LyingProxy, lying_proxy
@@ -58,6 +59,13 @@ class Site:
     @property
     def database(self) -> Path:
         return self.data / DATABASE_NAME
+
+    @property
+    def statement(self) -> bytes:
+        """What the server says of itself now."""
+        if self._runner is None:
+            raise AssertionError("the server does not run")
+        return self._runner.app[SERVER_KEYS].statement
 
     async def start(self) -> None:
         if not self.data.exists():
