@@ -1,146 +1,93 @@
-"""The example bytes in the pages of `protocol/spec` are those that the code makes."""
+"""The example bytes of the vault's spec pages are what the code gives, and every page that is named is there."""
 
 from __future__ import annotations
 
+import re
 from functools import lru_cache
+from pathlib import Path
 
 import pytest
 
-from kith_protocol import handshake, parcel, suite
-from kith_protocol.encoding import encode
-from kith_protocol.gateway import FetchGreeting, PutResult, PutStatus, gateway_key_id, make_request
-from kith_protocol.invite import Invite, format_link
-from kith_protocol.link_code import qr_code, spoken_code
-from kith_protocol.linking import LinkMachine, LinkRole
-from kith_protocol.mailbox import sign_put
-from kith_protocol.padding import pad_to
-from kith_protocol.parcel import Bye, ParcelBody, ParcelContext, Withdraw
-from kith_protocol.persona import person_id, safety_number
-from kith_protocol.phrase import paper_keys, phrase_of, root_key
-from kith_protocol.relationship import Direction, SlotKind, slot_of
-from kith_protocol.server_statement import server_fingerprint
-from kith_protocol.share import CardView, NoteKind, SharedNote, SharedProperty, make_share
-from kith_protocol.suite import SealKey, SignKey, digest
-from tests.conftest import REPOSITORY
+from kith_client import keyfile
+from kith_protocol import labels, wire
+from kith_protocol.commit import DELETED, CommitBody, change_list, sign_commit
+from kith_protocol.content import Content, Unit
+from kith_protocol.encoding import encode, encode_map
+from kith_protocol.epoch import NO_KEYS, encode_keys, epoch_commitment, mirror_key, seal_epoch_key
+from kith_protocol.member import MemberKeys, MemberKind
+from kith_protocol.merge import conflict_name, past_name
+from kith_protocol.record import record_key, seal_record
+from kith_protocol.session import sign_session
+from kith_protocol.suite import SealKey, SignKey, digest, encrypt
+from kith_protocol.tree import Tree
 
-ZERO = bytes(32)
-LABEL = "kith/1/test"
+PROTOCOL = Path(__file__).resolve().parents[2] / "protocol"
+ZERO, ID, NOW = bytes(32), bytes(16), 1_800_000_000_000
+MEMBER = MemberKeys(MemberKind.DEVICE, SignKey(ZERO), SealKey(ZERO))
 
 
-def suite_examples() -> dict[str, str]:
-    return {
-        "frame": suite.frame(LABEL, b"ab").hex(),
-        "labelled_hash": suite.labelled_hash(LABEL, b"ab").hex(),
-        "derive": suite.derive(ZERO, LABEL, b"ab").hex(),
-        "mac": suite.mac(ZERO, LABEL, b"ab").hex(),
-        "encrypt": suite.encrypt(ZERO, LABEL, b"", b"ab", nonce=bytes(24)).hex(),
-        "sign_public": SignKey(ZERO).public.hex(),
-        "signature": SignKey(ZERO).sign(LABEL, b"ab").hex(),
-        "seal_public": digest(SealKey(ZERO).public).hex(),
-        "hybrid_public": digest(suite.HybridSignKey(ZERO, ZERO).public).hex(),
+@lru_cache(maxsize=1)
+def examples() -> dict[str, list[str]]:
+    """Page → texts that must stand on it."""
+    nothing = encode(change_list([]))
+    body = CommitBody(
+        suite=1,
+        vault=ZERO,
+        number=1,
+        parent=ZERO,
+        author=MEMBER.id,
+        time=NOW,
+        epoch=1,
+        added=(),
+        removed=(),
+        epoch_commitment=b"",
+        keys=digest(encode_keys(NO_KEYS)),
+        changes=digest(nothing),
+        tree=Tree().root,
+    )
+    commit = sign_commit(body, MEMBER.sign)
+    two = change_list([(ID, DELETED), (b"\x01" * 16, digest(b"a"))])
+    link = seal_epoch_key(ZERO, ZERO, 2, (), previous=b"\x01" * 32, nonce=bytes(24)).previous
+    record = seal_record(record_key(ZERO, ZERO), ZERO, ID, 1, {"kind": "note", "units": {}}, nonce=bytes(24))
+    unit = Unit("Anne", 10, b"A" * 8)
+    statement, signature = sign_session(ZERO, MEMBER.id, "anna.example", NOW, bytes(16), MEMBER.sign)
+    keys = encode(keyfile.DeviceKeys("https://anna.example", ID, ZERO, ZERO, ZERO))
+    box = encrypt(ZERO, labels.KEY_FILE, b"\x01" + bytes(12) + ZERO, keys, nonce=bytes(24))
+    frames: list[wire.Frame] = [
+        wire.FeedHead(3, ZERO, 12),
+        wire.FeedCommit(b"C", b"K", b"L"),
+        wire.FeedRecords(((ID, b"S"),)),
+        wire.FeedEnd(3),
+    ]
+    hello = Content("note", {"text": Unit("hello", NOW, b"A" * 8)})
+    raw: dict[str, list[bytes]] = {
+        "vault": [MEMBER.sign.public, digest(MEMBER.seal.public), MEMBER.id, encode(body), commit.raw[-64:]],
+        "record": [record_key(ZERO, ZERO), record[:93], digest(record), encode_map({"kind": "note", "units": {}})],
+        "content": [encode_map(hello.to_map())],
+        "merge": [unit.fingerprint, encode_map({"": "Anne"})],
+        "session": [statement, signature],
+        "key-file": [keys, b"\x95\x01\x00\x00\xc4\x20" + ZERO + b"\xc4\xd6" + box],
+        "home-server": [wire.encode_frame(frame) for frame in frames],
     }
+    raw["vault"] += [commit.hash, nothing, encode(two), Tree().root, Tree.of({ID: digest(b"a")}).root]
+    raw["vault"] += [epoch_commitment(1, ZERO), record_key(ZERO, ZERO), mirror_key(ZERO), link, encode_keys(NO_KEYS)]
+    raw["key-file"].append(keyfile.derive_key("correct horse", ID))
+    texts = {page: [value.hex() for value in values] for page, values in raw.items()}
+    texts["merge"] += [conflict_name("fn", unit), past_name("fn", unit)]
+    return texts
 
 
-def phrase_examples() -> dict[str, str]:
-    paper = paper_keys(ZERO)
-    return {
-        "phrase": phrase_of(ZERO),
-        "paper_sign": paper.sign.public.hex(),
-        "paper_seal": digest(paper.seal.public).hex(),
-        "paper_id": paper.id.hex(),
-        "root": digest(root_key(ZERO).public).hex(),
-    }
+@pytest.mark.parametrize("page", ["vault", "record", "content", "merge", "session", "key-file", "home-server"])
+def test_the_examples_of_a_page_are_what_the_code_gives(page: str) -> None:
+    text = (PROTOCOL / "spec" / f"{page}.md").read_text()
+    for expected in examples()[page]:
+        assert expected in text, expected
 
 
-def gateway_examples() -> dict[str, str]:
-    return {
-        "key_id": gateway_key_id(SealKey(ZERO).public).hex(),
-        "request": encode(make_request(FetchGreeting(bytes(16)), ZERO, 1_800_000_000_000)).hex(),
-        "result": encode(PutResult(PutStatus.STORED)).hex(),
-    }
-
-
-def invite_examples() -> dict[str, str]:
-    invite = Invite("anna.example", ZERO, bytes(16))
-    return {
-        "link": format_link(invite),
-        "web": format_link(invite, web=True),
-        "link_id": invite.link_id.hex(),
-        "greeting_key": invite.greeting_key.hex(),
-        "mailbox": invite.mailbox.mailbox.hex(),
-        "deposit": invite.mailbox.deposit.public.hex(),
-    }
-
-
-def handshake_examples() -> dict[str, str]:
-    keys = handshake._keys(bytes(96), ZERO)
-    return {
-        "rs": keys.rs.hex(),
-        "relationship": keys.relationship.hex(),
-        "confirm": keys.confirm.hex(),
-        "finish_mac": handshake._finish_mac(keys.rs, ZERO, ParcelBody()).hex(),
-        "slot": slot_of(ZERO, Direction.TO_ACCEPTER, SlotKind.ITEM, bytes(16)).hex(),
-    }
-
-
-def parcel_examples() -> dict[str, str]:
-    context = ParcelContext(ZERO, bytes(16), Direction.TO_ACCEPTER, bytes(16), bytes(16), 1)
-    body = ParcelBody(((bytes(16), 2),), (), b"", (Withdraw(bytes(16), 2), Bye()))
-    return {"body": encode(body).hex(), "key": parcel._key(context, ZERO).hex()}
-
-
-def share_examples() -> dict[str, str]:
-    tel = SharedProperty("", "TEL", (("TYPE", ("cell",)),), "+49 40 1234")
-    return {
-        "card": encode(CardView((tel,))).hex(),
-        "note": encode(SharedNote(NoteKind.MET, 1_800_000_000_000, "Carla", "fences")).hex(),
-        "share": encode(make_share(bytes(16), 1, CardView(()))).hex(),
-    }
-
-
-def linking_examples() -> dict[str, str]:
-    code = spoken_code("7", b"\x01\x23\x45\x67\x89")
-    old, new = (LinkMachine(role, code, "anna.example") for role in LinkRole)
-    from_old, from_new = old.start(ZERO), new.start(b"\x01" * 32)
-    of_old, of_new = old.receive(from_new), new.receive(from_old)
-    assert of_old is not None
-    assert of_new is not None
-    return {
-        "code": code.text,
-        "qr": qr_code("anna.example", "7", bytes(16)).text,
-        "from_old": from_old.hex(),
-        "from_new": from_new.hex(),
-        "of_old": of_old.hex(),
-        "of_new": of_new.hex(),
-    }
-
-
-EXAMPLES = {
-    "suite": suite_examples,
-    "encoding": lambda: {"withdraw": encode(Withdraw(bytes(16), 300)).hex()},
-    "padding": lambda: {"padded": pad_to(b"ab", 8).hex()},
-    "phrase": phrase_examples,
-    "persona": lambda: {
-        "person": person_id(root_key(ZERO).public).hex(),
-        "safety": safety_number(root_key(ZERO).public, root_key(b"\x01" * 32).public),
-    },
-    "server": lambda: {"fingerprint": server_fingerprint(SignKey(ZERO).public).hex()},
-    "gateway": gateway_examples,
-    "mailbox": lambda: {"put": sign_put(SignKey(ZERO), bytes(16), bytes(16), 1, bytes(2560)).hex()},
-    "invite": invite_examples,
-    "handshake": handshake_examples,
-    "parcel": parcel_examples,
-    "share": share_examples,
-    "linking": linking_examples,
-}
-
-
-@lru_cache(maxsize=32)
-def page(name: str) -> str:
-    return " ".join((REPOSITORY / "protocol" / "spec" / f"{name}.md").read_text().split())
-
-
-@pytest.mark.parametrize("name", EXAMPLES)
-def test_the_examples_of_a_page_are_what_the_code_makes(name: str) -> None:
-    for what, value in EXAMPLES[name]().items():
-        assert value in page(name), f"{name}.md: {what}"
+@pytest.mark.parametrize("path", sorted(PROTOCOL.rglob("*.md")), ids=lambda path: str(path.relative_to(PROTOCOL)))
+def test_every_page_that_is_named_is_there(path: Path) -> None:
+    text = path.read_text()
+    for name in re.findall(r"`([a-z-]+\.md)`", text):
+        assert (PROTOCOL / "spec" / name).exists(), f"{path.name} names {name}"
+    for target in re.findall(r"\]\(([^)#:]+)\)", text):
+        assert (path.parent / target).exists(), f"{path.name} links to {target}"
