@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import ClassVar
 
 from kith_protocol.encoding import Statement
-from kith_protocol.errors import BadSignature, DecodingError, Refused
+from kith_protocol.errors import BadSignature, Refused
 from kith_protocol.host import check_host
 from kith_protocol.invite import (
     INVITE_SECRET_BYTES,
@@ -16,7 +16,6 @@ from kith_protocol.invite import (
 from kith_protocol.mailbox import MailboxAddress, OwnMailbox
 from kith_protocol.parcel import RELATIONSHIP_ID_BYTES, ParcelBody
 from kith_protocol.persona import (
-    MAX_PERSONA_BYTES,
     PERSON_ID_BYTES,
 )
 from kith_protocol.relationship import Side
@@ -51,8 +50,6 @@ class AnswerBody(Statement, frozen=True):
         _check_suite(self.suite)
         check_name(self.name)
         self.mailbox.check()
-        if len(self.persona) > MAX_PERSONA_BYTES:
-            raise DecodingError("A persona statement is too long.")
 
 
 class FinishBody(Statement, frozen=True):

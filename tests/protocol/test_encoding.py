@@ -51,7 +51,7 @@ def test_a_statement_is_an_array_in_field_order() -> None:
         "9307c40461626364a2c38400",  # bytes after the end
         "9307c40461626364a2c3",  # cut off
         "9307c40461626364a2ff84",  # not UTF-8
-        "9307c40361626300a2c384",  # an id that is too short
+        "9307c403616263a2c384",  # an id that is too short
         "93a107c40461626364a2c384",  # text where a number stands
         "83a66e756d62657207a26964c40461626364a46e616d65a2c384",  # a map instead of an array
     ],

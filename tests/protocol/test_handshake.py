@@ -25,6 +25,7 @@ from kith_protocol.handshake import (
     PendingAnswer,
     answer_slot,
     make_answer,
+    make_finish,
     open_answer,
     open_finish,
 )
@@ -128,6 +129,15 @@ def test_the_largest_answer_fits_its_class() -> None:
     assert len(answer) == ANSWER_BYTES
     opened = open_answer(own, answer, ANNA)
     assert (opened.body.mailbox.host, opened.persona.number) == (host, 2**53)
+
+
+def test_a_mailbox_that_no_peer_would_accept_is_not_sent() -> None:
+    bad, own = OwnMailbox(bytes(16), BAD_ADDRESS), pairing().own
+    fresh: dict[str, Any] = {"seal_seed": fixed("s"), "inbox": bad, "secret": fixed("x"), "nonce": NONCE}
+    with pytest.raises(DecodingError):
+        make_answer(own.invite, greeting_of(own), BOB, "Bob", **fresh)
+    with pytest.raises(DecodingError):
+        make_finish(own, pairing().opened, ANNA, **fresh)
 
 
 def test_an_answer_repeated_goes_into_the_same_slot() -> None:

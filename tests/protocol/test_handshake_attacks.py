@@ -240,6 +240,13 @@ def test_a_finish_out_of_its_bounds_is_refused(fields: dict[str, Any], error: ty
     refused(sealer.seal(sealer.signed(ANNA, BOB.person, sealer.body(**fields))), error)
 
 
+def test_a_finish_with_a_mac_or_signature_of_the_wrong_size_is_refused() -> None:
+    sealer = FinishSealer()
+    good = sealer.signed(ANNA, BOB.person, sealer.body())
+    refused(sealer.seal(Finish(good.body, good.signature, good.mac[1:], good.first)), DecodingError)
+    refused(sealer.seal(Finish(good.body, good.signature[1:], good.mac, good.first)), DecodingError)
+
+
 def test_first_shares_out_of_their_bounds_are_refused() -> None:
     sealer = FinishSealer()
     for first, error in (

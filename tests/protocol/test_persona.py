@@ -67,6 +67,12 @@ def test_a_persona_with_a_number_out_of_bounds_is_refused(number: int) -> None:
         sign_persona(ROOT, SIGN, SEAL, number)
 
 
+def test_a_persona_with_a_key_of_the_wrong_size_is_refused() -> None:
+    for keys in ((ROOT.public[1:], SIGN.public, SEAL), (ROOT.public, b"", SEAL), (ROOT.public, SIGN.public, SEAL[1:])):
+        with pytest.raises(DecodingError):
+            verify_persona(signed(PersonaStatement(1, *keys, 1)))
+
+
 def test_a_persona_of_another_suite_is_refused() -> None:
     with pytest.raises(Refused) as caught:
         verify_persona(signed(PersonaStatement(2, ROOT.public, SIGN.public, SEAL, 1)))

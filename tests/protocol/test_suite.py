@@ -105,6 +105,12 @@ def test_one_signature_for_every_message_does_not_verify_under_a_small_order_key
         suite.verify(SMALL_ORDER[1], LABEL, b"anything", signature=SMALL_ORDER[1] + bytes(32))
 
 
+@pytest.mark.parametrize("key", [hybrid("a").public[:-1], hybrid("a").public + b"\x00"])
+def test_a_hybrid_key_of_the_wrong_size_is_refused(key: bytes) -> None:
+    with pytest.raises(BadKey):
+        suite.check_hybrid_key(key)
+
+
 def test_a_key_of_mixed_order_is_refused() -> None:
     with pytest.raises(BadKey):
         suite.check_sign_key(MixedOrderKey(fixed("weak")).public)
