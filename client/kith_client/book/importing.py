@@ -7,6 +7,7 @@ files, is left to the caller: it applies each batch before it asks for the next.
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final
@@ -29,6 +30,7 @@ BATCH_CARDS: Final = 250
 """Cards in one edit: an edit is one transaction of the mirror."""
 BATCH_BYTES: Final = 8 * 1024 * 1024
 """Bytes of cards after which an edit is closed before it is full."""
+_FINGERPRINT = re.compile(r"[0-9a-f]{64}")
 _MARGIN: Final = 100_000
 """Bytes of a record that an import leaves free for what is added to the contact later."""
 
@@ -184,8 +186,14 @@ def known_contacts(contents: Contents) -> Iterator[KnownContact]:
     """The contacts of a book, as an import needs to know them."""
     for record, content in of_kind(contents, "contact").items():
         units = units_of(content)
-        taken = (key.removeprefix(TAKEN) for key in content.units if key.startswith(TAKEN))
-        yield KnownContact(record, uid_of(units.values()), units, frozenset(map(bytes.fromhex, taken)))
+        yield KnownContact(record, uid_of(units.values()), units, frozenset(_taken(content)))
+
+
+def _taken(content: Content) -> Iterator[bytes]:
+    for key in content.units:
+        digits = key.removeprefix(TAKEN)
+        if digits != key and _FINGERPRINT.fullmatch(digits):
+            yield bytes.fromhex(digits)
 
 
 def _fits(content: Content) -> bool:
