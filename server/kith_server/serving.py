@@ -49,7 +49,7 @@ async def _serve(config: Config, data_dir: Path, listen: Listen, ready: Callable
         except OSError as error:
             reason = os.strerror(error.errno) if error.errno else "the address is not known"
             raise ServeError(f"Cannot listen on {listen.host} port {listen.port}: {reason}.") from None
-        # A full collection walks every object of every module (0.1 s and more, measured); what is loaded now stays anyway.
+        # A full collection walks every object of every module (0.1 s and more, measured); what is loaded now stays.
         gc.collect()
         gc.freeze()
         ready(_url(runner))
