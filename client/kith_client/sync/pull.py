@@ -14,13 +14,13 @@ from kith_client.stamp import Edit
 from kith_client.sync.describe import describe
 from kith_client.sync.feed import FeedVerifier, Staged, check_tree
 from kith_client.transport import HomeServer
-from kith_client.vault import Event, RecordKeys, Vault
+from kith_client.vault import UNREADABLE, Event, RecordKeys, Vault
 from kith_protocol import wire
 from kith_protocol.chain import Chain, freeze_chain
 from kith_protocol.commit import DELETED
 from kith_protocol.content import Content
 from kith_protocol.errors import KithError, Refused
-from kith_protocol.merge import merge
+from kith_protocol.merge import Merged, merge
 
 Progress = Callable[[int, int], None]
 """(records so far, records announced)."""
@@ -97,6 +97,16 @@ async def receive(mirror: Mirror, server: HomeServer, verifier: FeedVerifier, pr
         if end <= verifier.cursor or verifier.cursor == start:
             return staged_any
     raise ServerUnreachable("Other devices write faster than this one can read; try again.")
+
+
+def rebase(base: Content | None, local: Content | None, remote: Content | None, latest: int) -> Merged:
+    """`merge`, and what to do where another member's program wrote something that cannot be read.
+
+    An unsent edit then stands whole over what is unreadable: merging it in would lose the record's kind.
+    """
+    if remote is UNREADABLE and local is not None:
+        return Merged(local)
+    return merge(None if base is UNREADABLE else base, local, remote, latest=latest)
 
 
 class _Application:
@@ -180,11 +190,10 @@ class _Application:
         if not touched:
             return {}, 0
         local = await vault.open_drafts(touched)
-        bases = await vault.mirror.records(touched)
+        bases = vault.record_keys.open_all((await vault.mirror.records(touched)).items())
         merged, conflicts = {}, 0
         for record in touched:
-            base = vault.record_keys.open(record, bases[record]) if record in bases else None
-            result = await asyncio.to_thread(merge, base, local[record], edit[record], latest=self.latest)
+            result = await asyncio.to_thread(rebase, bases.get(record), local[record], edit[record], self.latest)
             merged[record] = result.content
             conflicts += result.conflicts
         return merged, conflicts
