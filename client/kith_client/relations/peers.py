@@ -128,7 +128,7 @@ class TheirLayer:
         ]
 
     def photo(self, digest: bytes) -> SharedPhoto | None:
-        """The photo with this SHA-256, to which a shared property `kith:photo:<sha256>` refers; None for what is no picture."""
+        """The photo with this SHA-256, to which `kith:photo:<sha256>` refers; None for what is no picture."""
         for peer in self._peers:
             for _, photo in self._payloads(peer, ShareKind.PHOTO, SharedPhoto):
                 if hashlib.sha256(photo.data).digest() == digest and media_type(photo.data) == photo.media_type:

@@ -17,7 +17,7 @@ from kith_client.relations.peers import their_properties
 from kith_client.relations.planning import plan_shares
 from kith_client.relations.records import channels, own_persona, peers
 from kith_client.relations.server_side import cleared, server_side
-from kith_client.stamp import Edit, Stamp
+from kith_client.stamp import Edit, Stamp, the_one
 from kith_protocol.content import Content, content_of
 from kith_protocol.encoding import decode_map, encode_map
 from kith_protocol.gateway import PutStatus
@@ -39,6 +39,7 @@ class Person:
     rng: random.Random
     contents: dict[bytes, Content] = field(default_factory=dict)
     now: int = START
+    root: HybridSignKey = field(default_factory=lambda: HybridSignKey(bytes(32), bytes(32)))
     issues: list[str] = field(default_factory=list)
     events: list[str] = field(default_factory=list)
 
@@ -46,16 +47,23 @@ class Person:
     def begin(cls, name: str, server: SimServer, seed: int = 0) -> Person:
         person = cls(name, server, random.Random(f"{name}{seed}"))
         root = HybridSignKey(person.random(32), person.random(32))
-        sign, seal = HybridSignKey(person.random(32), person.random(32)), SealKey(person.random(32))
         person.commit(me.first_card(person.stamp(), name))
+        person.root = root
+        person.renew_persona(FIRST_NUMBER)
+        return person
+
+    def renew_persona(self, number: int) -> None:
+        """Fresh persona keys, signed by the root."""
+        sign, seal = HybridSignKey(self.random(32), self.random(32)), SealKey(self.random(32))
         persona = {
             "sign_seed": sign.seed,
             "sign_pq_seed": sign.pq_seed,
             "seal_seed": seal.seed,
-            "statement": sign_persona(root, sign, seal.public, FIRST_NUMBER),
+            "statement": sign_persona(self.root, sign, seal.public, number),
         }
-        person.commit({person.stamp().record_id(): person.stamp().content("persona", persona)})
-        return person
+        found = the_one(self.contents, "persona")
+        record = self.stamp().record_id() if found is None else found[0]
+        self.commit({record: self.stamp().content("persona", persona)})
 
     @property
     def id(self) -> bytes:

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 
 from kith_client.book import shares
 from kith_client.book.contacts import add_contact
 from kith_client.relations import bodies
+from kith_client.relations.invites import list_invites
 from kith_client.relations.joining import shortened
 from kith_client.relations.peers import TheirLayer, list_peers
-from kith_client.relations.records import Channel, channels, own_persona, their_items
+from kith_client.relations.records import Channel, channels, own_persona, persona_of, their_items
 from kith_client.stamp import of_kind
 from kith_protocol.encoding import encode
 from kith_protocol.errors import Alarm, KithError, Refused
@@ -134,12 +136,12 @@ def test_a_damaged_link_is_refused_and_never_repeated(link: str) -> None:
 # Answers
 
 
-def forged_answer(stranger: Person, invite: Invite, link: str, greeting: bytes, now: int) -> bytes:
+def forged_answer(stranger: Person, invite: Invite, link: str, greeting: bytes, now: int, name: str = "Eve") -> bytes:
     """An answer by somebody who holds what `link` opens, made out for `invite`."""
     opened = open_greeting(parse_link(link), greeting, now)
     inbox = new_mailbox(stranger.host, b"F" * 16, stranger.random(64))
     secrets = {"seal_seed": stranger.random(32), "secret": stranger.random(32), "nonce": stranger.random(24)}
-    return make_answer(invite, opened, own_persona(stranger.contents), "Eve", inbox=inbox, **secrets)[0]  # type: ignore[arg-type]
+    return make_answer(invite, opened, own_persona(stranger.contents), name, inbox=inbox, **secrets)[0]  # type: ignore[arg-type]
 
 
 def answers_box(anna: Person, link: str) -> bytes:
@@ -170,6 +172,70 @@ def test_an_answer_that_replays_the_greeting_of_another_invite_is_refused() -> N
         raw = forged_answer(eve, invite, one, greeting, anna.now)
         taken = anna.take([StoredParcel(answers_box(anna, other), b"s" * 16, 1, raw)])
         assert (taken.edit, taken.handled) == ({}, ())
+
+
+def test_an_answer_that_was_signed_for_somebody_else_is_refused() -> None:
+    world = World.of("Anna Beck", "Eve Low", "Cleo Ray")
+    anna, eve, cleo = world["anna"], world["eve"], world["cleo"]
+    link = anna.invite().link
+    invite = parse_link(link)
+    opened = open_greeting(invite, anna.server.greetings[invite.link_id], anna.now)
+    misled = replace(opened, persona=persona_of(own_persona(cleo.contents).raw))
+    inbox = new_mailbox(eve.host, b"F" * 16, eve.random(64))
+    me = own_persona(eve.contents)
+    seed, secret, nonce = eve.random(32), eve.random(32), eve.random(24)
+    raw, _ = make_answer(invite, misled, me, "Eve", seal_seed=seed, inbox=inbox, secret=secret, nonce=nonce)
+    taken = anna.take([StoredParcel(answers_box(anna, link), b"s" * 16, 1, raw)])
+    assert (taken.edit, taken.handled) == ({}, ())
+    assert [row.state for row in list_invites(anna.contents, anna.now)] == ["open"]
+
+
+def test_an_answer_under_keys_that_were_replaced_is_refused_and_told() -> None:
+    world = World.of(*PAIR)
+    anna, bob = world["anna"], world["bob"]
+    stolen = dict(bob.contents)
+    bob.renew_persona(2)
+    world.connect("anna", "bob")
+    anna.take([crafted(bob, anna, [Bye()])])
+    thief = Person("Bob Kay", bob.server, bob.rng, stolen, now=bob.now)
+    thief.accept(anna.invite().link, anna.server)
+    (answer,) = thief.to_send()
+    anna.server.put(answer.put)
+    taken = anna.fetch()
+    assert len(taken.handled) == len(taken.issues) == 1
+    assert "newer" in taken.issues[0]
+    assert anna.states() == ["ended"]
+    assert [row.state for row in list_invites(anna.contents, anna.now)] == ["used", "open"]
+
+
+def test_whoever_has_a_used_link_can_cause_a_few_issues_and_no_more() -> None:
+    world = World.of("Anna Beck", "Bob Kay", "Eve Low")
+    anna, bob, eve = world["anna"], world["bob"], world["eve"]
+    link = anna.invite().link
+    greeting = anna.server.greetings[parse_link(link).link_id]
+    box = answers_box(anna, link)
+    bob.accept(link, anna.server)
+    world.settle()
+    for number in range(7):
+        raw = forged_answer(eve, parse_link(link), link, greeting, anna.now, f"Eve the {number}th")
+        assert len(anna.take([StoredParcel(box, bytes([number]) * 16, 1, raw)]).handled) == 1
+    assert len(of_kind(anna.contents, "issue")) == 4
+    assert len(list_peers(anna.contents)) == 1
+
+
+def test_an_answer_for_a_contact_that_is_another_persons_by_now_is_an_alarm() -> None:
+    world = World.of(*TRIO)
+    anna, bob, cleo = world["anna"], world["bob"], world["cleo"]
+    edit, known = add_contact(anna.stamp(), "Somebody")
+    anna.commit(edit)
+    link = anna.invite(contact=known).link
+    anna.accept(cleo.invite().link, cleo.server, contact=known)
+    bob.accept(link, anna.server)
+    world.settle()
+    assert [row.name for row in list_peers(anna.contents)] == ["Cleo Ray"]
+    (issue,) = of_kind(anna.contents, "issue").values()
+    assert issue.value("kind") == "alarm"
+    assert bob.states() == ["answered"]
 
 
 def test_ones_own_answer_sent_back_is_refused() -> None:
@@ -468,7 +534,6 @@ def test_nothing_printed_by_accident_shows_a_secret() -> None:
     token = new.link.partition("#")[2]
     accepted = bob.accept(new.link, anna.server)
     (answer,) = bob.to_send()
-    from kith_client.relations.invites import list_invites
     from kith_client.relations.records import invites
 
     shown = repr((new, list_invites(anna.contents, anna.now), invites(anna.contents), answer))

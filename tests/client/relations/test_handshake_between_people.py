@@ -13,6 +13,7 @@ from kith_client.relations.records import invites
 from kith_client.relations.server_side import ANSWER_GRACE, server_side
 from kith_client.relations.verify import mark_verified, safety_number_of
 from kith_client.stamp import of_kind
+from kith_protocol.content import Content
 from kith_protocol.errors import Alarm, KithError, Refused
 from kith_protocol.gateway import PutStatus
 from kith_protocol.invite import MAX_NAME_BYTES
@@ -242,6 +243,21 @@ def test_the_home_server_is_asked_to_hold_what_is_needed_and_no_more() -> None:
     assert server_side(anna.contents, anna.now).closed_mailboxes == ()
 
 
+def test_an_answer_that_was_long_on_its_way_counts_after_the_expiry_but_not_for_ever() -> None:
+    for days, states in ((ANSWER_GRACE // DAY - 1, ["finished"]), (ANSWER_GRACE // DAY + 1, [])):
+        world = World.of(*PAIR)
+        anna, bob = world["anna"], world["bob"]
+        bob.accept(anna.invite(expires=anna.now + DAY).link, anna.server)
+        (answer,) = bob.to_send()
+        anna.server.put(answer.put)
+        waiting = anna.server.fetch(anna.read_ids())
+        anna.now += DAY + days * DAY
+        anna.take(waiting)
+        assert anna.states() == states
+        anna.serve()
+        assert not anna.server.greetings
+
+
 def test_an_answer_that_is_taken_in_again_changes_nothing() -> None:
     world = World.of(*PAIR)
     anna, bob = world["anna"], world["bob"]
@@ -280,6 +296,18 @@ def test_the_safety_number_is_the_same_on_both_sides_and_verifies() -> None:
     assert list_peers(anna.contents)[0].trust == "verified"
     bob.commit(mark_verified(bob.contents, bob.stamp(), mine, number.replace(" ", "")))
     assert list_peers(bob.contents)[0].trust == "verified"
+
+
+def test_comparing_numbers_raises_the_trust_of_who_was_introduced_and_not_of_who_was_met() -> None:
+    for before, after in (("introduced:" + "0" * 64, "verified"), ("met", "met"), ("later kind", "verified")):
+        world = World.of(*PAIR)
+        world.connect("anna", "bob")
+        anna = world["anna"]
+        peer = anna.peer_named("Bob Kay")
+        content = anna.contents[peer]
+        anna.commit({peer: Content("peer", {**content.units, "trust": anna.stamp().unit(before)}, content.extra)})
+        anna.commit(mark_verified(anna.contents, anna.stamp(), peer, safety_number_of(anna.contents, peer)))
+        assert list_peers(anna.contents)[0].trust == after
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ from kith_client.contacts.model import Property
 from kith_client.contacts.photos import split_photo
 from kith_client.contacts.views import make_property
 from kith_client.relations import planning
+from kith_client.relations.images import media_type
 from kith_client.relations.outgoing import outgoing
 from kith_client.relations.peers import TheirLayer, TheirNote, list_peers
 from kith_client.relations.planning import plan_shares
@@ -212,6 +213,37 @@ def test_a_photo_that_cannot_be_sent_is_left_out_and_said(world: World, data: by
     assert why in planned.left_out[0]
     world.settle()
     assert bob.sees_of_contact() == ["Anna Beck"]
+
+
+def test_a_photo_of_which_a_part_is_not_here_is_left_out_and_said(world: World) -> None:
+    for missing in ("whole", "changed"):
+        anna = Person.begin("Anna Beck", world["anna"].server)
+        anna.contents = dict(world["anna"].contents)
+        put_photo_on_card(anna, JPEG + bytes(5000), "work")
+        (record,) = of_kind(anna.contents, "photo")
+        if missing == "whole":
+            del anna.contents[record]
+        else:
+            content = anna.contents[record]
+            units = {**content.units, "data": anna.stamp().unit(JPEG)}
+            anna.commit({record: type(content)(content.kind, units, content.extra)})
+        assert "not here" in plan_shares(anna.contents, anna.stamp()).left_out[0]
+
+
+@pytest.mark.parametrize(
+    ("data", "kind"),
+    [
+        (b"\xff\xd8\xff\xe0", "image/jpeg"),
+        (b"\x89PNG\r\n\x1a\n", "image/png"),
+        (b"GIF89a", "image/gif"),
+        (b"RIFF\x00\x00\x00\x00WEBPVP8 ", "image/webp"),
+        (b"RIFF\x00\x00\x00\x00WAVE", None),
+        (b"<svg/>", None),
+        (b"", None),
+    ],
+)
+def test_pictures_are_known_by_their_first_bytes(data: bytes, kind: str | None) -> None:
+    assert media_type(data) == kind
 
 
 def test_a_property_too_long_to_send_is_left_out_and_said(world: World) -> None:

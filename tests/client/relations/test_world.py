@@ -86,6 +86,13 @@ class ThreePeople(RuleBasedStateMachine):
             pass  # the greeting is gone: the invite was used
         self.note_views(self.world[who])
 
+    @rule(who=WHO, other=WHO, facet=FACETS)
+    def invite_each_other(self, who: str, other: str, facet: str) -> None:
+        self.invite(who, facet)
+        self.invite(other, facet)
+        self.accept(other, len(self.links) - 2, facet)
+        self.accept(who, len(self.links) - 1, facet)
+
     @rule(who=WHO, prop=PROPS, facet=FACETS)
     def edit_card(self, who: str, prop: str, facet: str) -> None:
         person = self.world[who]
@@ -258,6 +265,6 @@ class ThreePeople(RuleBasedStateMachine):
 
 
 ThreePeople.TestCase.settings = settings(
-    max_examples=200, stateful_step_count=50, deadline=None, suppress_health_check=list(HealthCheck)
+    max_examples=50, stateful_step_count=50, deadline=None, suppress_health_check=list(HealthCheck)
 )
 test_three_people = ThreePeople.TestCase
