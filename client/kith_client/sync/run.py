@@ -26,9 +26,11 @@ from kith_protocol.wire import StoredParcel
 TRIES: Final = 10
 """Rounds in which another device may write first."""
 MAX_PARCELS: Final = 2_000
-"""Parcels taken in by one sync; more wait for the next."""
+"""Parcels taken in by one sync; the next goes on behind them, so that a heap that nobody can read hides no other."""
 MAX_PARCEL_BYTES: Final = 32 * 1024 * 1024
 """Bytes of parcels taken in by one sync."""
+CURSOR: Final = "parcels"
+"""Mirror state: where the next sync goes on in the mailboxes; none: at the beginning."""
 
 
 @dataclass(slots=True)
@@ -67,10 +69,11 @@ async def sync(
     """
     report = Report()
     await settle_pending(vault, server)
-    taken = await _exchange(vault, server, report, allow_deletions, progress)
+    taken, cursor = await _exchange(vault, server, report, allow_deletions, progress)
     await vault.mirror.add_events([vault.seal_event(Event(vault.clock(), what, "peer")) for what in taken.events])
     if taken.handled:
         await server.delete_parcels(vault.id, tuple(taken.handled))
+    await vault.mirror.set_state({CURSOR: cursor.to_bytes(8, "big") if cursor else None})
     report.parcels_in = len(taken.handled)
     closed = await keep_places(vault, server)
     deposited = await deposit(vault, server, patience)
@@ -82,13 +85,13 @@ async def sync(
 
 async def _exchange(
     vault: Vault, server: HomeServer, report: Report, allow_deletions: bool, progress: Progress
-) -> TakenIn:
-    """Pull, take parcels in, plan, push; again while other devices write first."""
+) -> tuple[TakenIn, int]:
+    """Pull, take parcels in, plan, push; again while other devices write first. Also gives the next cursor."""
     for _ in range(TRIES):
         pulled = await pull(vault, server, allow_deletions=allow_deletions, progress=progress)
         report.pulled += pulled.records
         report.conflicts += pulled.conflicts
-        parcels = await _fetch_parcels(vault, server)
+        parcels, cursor = await _fetch_parcels(vault, server)
         stamp = vault.stamp()
         taken = await asyncio.to_thread(take_in, vault.contents, stamp, parcels)
         planned = await asyncio.to_thread(plan_shares, overlay(vault.contents, taken.edit), stamp)
@@ -97,7 +100,7 @@ async def _exchange(
             report.pushed += await push_all(vault, server, machine, allow_deletions=allow_deletions)
         except HeadMoved:
             continue
-        return taken
+        return taken, cursor
     raise ServerUnreachable("Other devices write all the time; everything entered here is kept. Try again.")
 
 
@@ -111,14 +114,18 @@ async def _commit(vault: Vault, server: HomeServer, edit: Edit, report: Report) 
         report.pulled += (await pull(vault, server)).records
 
 
-async def _fetch_parcels(vault: Vault, server: HomeServer) -> list[StoredParcel]:
+async def _fetch_parcels(vault: Vault, server: HomeServer) -> tuple[list[StoredParcel], int]:
+    """What waits, from where the last sync stopped, and where the next one goes on; 0 once the end was reached."""
     parcels: list[StoredParcel] = []
-    cursor, size = 0, 0
+    cursor, size = int.from_bytes(await vault.mirror.state(CURSOR) or b"", "big"), 0
     while len(parcels) < MAX_PARCELS and size < MAX_PARCEL_BYTES:
         page = await server.parcels(vault.id, cursor)
         parcels += page.parcels
         size += sum(len(parcel.parcel) for parcel in page.parcels)
         if not page.parcels or page.cursor <= cursor:
-            break
+            if parcels or not cursor:
+                return parcels, 0
+            cursor = 0  # nothing more lies behind
+            continue
         cursor = page.cursor
-    return parcels
+    return parcels, cursor
