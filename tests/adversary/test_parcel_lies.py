@@ -7,12 +7,18 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 
+import aiohttp
 import pytest
 
 from kith_client.book import grants
 from kith_client.relations import records
+from kith_client.sync import run
 from kith_client.sync.befriend import accept_invite
 from kith_protocol.encoding import decode, encode
+from kith_protocol.gateway import Put, PutStatus, make_request, open_put_answer, request_hash, seal_request
+from kith_protocol.mailbox import sign_put
+from kith_protocol.padding import INNER_CLASSES
+from kith_protocol.server_statement import verify_server_statement
 from kith_protocol.wire import ParcelPage, StoredParcel
 from tests.adversary.friends import MAIL, Friends, notes_told, set_mail, share_note, told
 
@@ -224,3 +230,36 @@ async def test_a_flood_of_parcels_is_taken_in_pieces(friends: Friends, liar: Lia
     friends.bob_site.proxy.be_honest()
     await friends.bob.sync()
     assert told(friends.bob) == ["new@work.example"]
+
+
+async def test_a_peer_that_fills_its_mailbox_with_rubbish_hides_nothing_that_comes_after(
+    friends: Friends, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What does not open stays until it expires; a device that stopped at a bound goes on behind it the next time."""
+    monkeypatch.setattr(run, "MAX_PARCELS", 1)
+    await _deposit_rubbish(friends, 12)
+    await set_mail(friends.anna, "new@work.example")
+    await friends.anna.sync()
+    for _ in range(4):
+        await friends.bob.sync()
+    assert told(friends.bob) == ["new@work.example"]
+    ((left,),) = friends.bob_site.rows("SELECT count(*) FROM parcels")
+    assert left == 12
+
+
+async def _deposit_rubbish(friends: Friends, count: int) -> None:
+    """Anna puts random bytes where her parcels to Bob go; the capability allows it."""
+    channel = friends.anna.channel.established
+    assert channel is not None
+    address, now = channel.outbox, friends.anna.vault.clock()
+    statement = verify_server_statement(friends.bob_site.statement, address.fingerprint, address.host, now)
+    async with aiohttp.ClientSession() as http:
+        for _ in range(count):
+            slot, parcel = secrets.token_bytes(16), secrets.token_bytes(INNER_CLASSES[-1])
+            signature = sign_put(address.deposit, address.mailbox, slot, 1, parcel)
+            put = Put(address.mailbox, slot, 1, parcel, signature)
+            key = secrets.token_bytes(32)
+            raw = seal_request(statement, make_request(put, key, now + 60_000))
+            async with http.post(friends.bob_site.url + "/v1/gateway", data=raw) as answer:
+                sealed = await answer.read()
+            assert open_put_answer(key, request_hash(raw), sealed).status is PutStatus.STORED
