@@ -210,3 +210,22 @@ def test_a_second_head_an_empty_part_and_a_record_sent_twice_are_noticed() -> No
         [head, *frames[: place + 1], frames[place], *frames[place + 1 :], end],
     ):
         assert alarm(joining(told), lying) is AlarmCode.RECORD_SWAPPED
+
+
+def test_more_records_than_a_commit_can_write_are_noticed_also_behind_the_horizon() -> None:
+    told = story()
+    head, genesis, *_ = feed_of(told, horizon=4)
+    flood = [(number.to_bytes(16, "big"), header(1, 1) + number.to_bytes(4, "big")) for number in range(1001)]
+    verifier = joining(told)
+    for frame in (head, genesis, wire.FeedRecords(tuple(flood[:1000]))):
+        verifier.take(frame)
+    assert alarm(verifier, [wire.FeedRecords(tuple(flood[1000:]))]) is AlarmCode.RECORD_SWAPPED
+
+
+def test_what_was_staged_knows_its_size() -> None:
+    told = story()
+    verifier = joining(told)
+    sizes = [verifier.take(frame).size for frame in feed_of(told)]
+    steps = [len(step.commit.raw) + len(encode(step.keys)) for step in told.steps]
+    record = len(told.records[id_of("carla")])
+    assert sizes == [0, *steps[:4], record, steps[4], 0]
