@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import suppress
 from pathlib import Path
-from typing import Final
 
 from aiohttp import web
 
@@ -26,15 +25,12 @@ from kith_server.routes.health import add_health_routes
 from kith_server.routes.rendezvous import add_rendezvous_routes
 from kith_server.routes.sessions import add_session_routes
 from kith_server.routes.vaults import add_vault_routes
+from kith_server.serving import create_runner as create_runner
 from kith_server.sessions import Sessions
 from kith_server.storage.database import DATABASE_NAME, Database
 from kith_server.storage.sessions import SqliteSessions
 from kith_server.storage.vaults import SqliteVaults
 from kith_server.vaults import Vaults
-
-SHUTDOWN_SECONDS: Final = 5.0
-"""How long requests may go on when the server stops."""
-KEEPALIVE_SECONDS: Final = 75.0
 
 
 def create_app(config: Config, data_dir: Path, clock: keys.Clock = system_clock) -> web.Application:
@@ -57,18 +53,6 @@ def create_app(config: Config, data_dir: Path, clock: keys.Clock = system_clock)
     add_rendezvous_routes(app)
     add_mail_routes(app)
     return app
-
-
-def create_runner(app: web.Application) -> web.AppRunner:
-    """Serves `app` the way it is meant to be: bodies are not decompressed, and stopping has an end."""
-    return web.AppRunner(
-        app,
-        handle_signals=False,
-        access_log=None,
-        auto_decompress=False,
-        keepalive_timeout=KEEPALIVE_SECONDS,
-        shutdown_timeout=SHUTDOWN_SECONDS,
-    )
 
 
 async def _storage(app: web.Application) -> AsyncIterator[None]:

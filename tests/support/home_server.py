@@ -15,9 +15,10 @@ from aiohttp import web
 from kith_protocol.encoding import Statement, decode, encode
 from kith_protocol.member import MemberKeys
 from kith_protocol.wire import Failure, Frame, Head, SessionGrant, decode_frame
-from kith_server.app import create_app, create_runner
+from kith_server.app import create_app
 from kith_server.config import Config, Registration
 from kith_server.server_keys import create_server_key
+from kith_server.serving import create_runner
 from tests.support.vaults import VaultBuilder
 
 ORIGIN = "anna.example"

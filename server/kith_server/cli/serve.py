@@ -44,6 +44,7 @@ def run(data: Path | None, listen: str | None) -> None:
     Example: kith-server run --data ./anna-server --listen 127.0.0.1:8400
     """
     # Imported here: the other commands start without the web framework.
+    from kith_server.app import create_app
     from kith_server.logs import configure_logs
     from kith_server.serving import serve
 
@@ -51,4 +52,4 @@ def run(data: Path | None, listen: str | None) -> None:
     config = load_config(directory)
     configure_logs(config.log_level)
     where = parse_listen(listen) if listen else config.listen
-    serve(config, directory, where, lambda url: click.echo(f"listening on {url}", err=True))
+    serve(create_app(config, directory), directory, where, lambda url: click.echo(f"listening on {url}", err=True))
