@@ -13,6 +13,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Final
 
+from kith_client.book.names import device_name
 from kith_client.errors import HeadMoved, VaultExists
 from kith_client.home import Home
 from kith_client.keyfile import DeviceKeys
@@ -28,6 +29,7 @@ from kith_client.sync.push import commit, settle_pending
 from kith_client.transport import HomeServer
 from kith_client.vault import Clock, Vault, system_clock
 from kith_protocol.chain import freeze_chain
+from kith_protocol.commit import parse_commit
 from kith_protocol.content import Content
 from kith_protocol.encoding import decode
 from kith_protocol.errors import Alarm, AlarmCode, Refused
@@ -56,23 +58,32 @@ class DeviceInfo:
 
     id: bytes
     name: str
+    number: int
+    """Of the commit that added it."""
     added: int
-    """Number of the commit that added it."""
+    """When it was added, in milliseconds since 1970, by the clock of the device that added it."""
     last: int
-    """Number of the last commit that it wrote."""
+    """When it last wrote something, by its own clock."""
     this: bool
 
 
-def list_devices(vault: Vault) -> list[DeviceInfo]:
+async def list_devices(vault: Vault) -> list[DeviceInfo]:
     """All devices, the first one first; the paper key is none."""
-    found = the_one(vault.contents, "devices")
-    names = found[1] if found else Content("devices", {})
+    standing = [each for each in vault.chain.members.values() if each.member.kind is MemberKind.DEVICE]
+    raw = await vault.mirror.commits_at({number for each in standing for number in (each.added, each.last)})
+    times = {number: parse_commit(commit).body.time for number, commit in raw.items()}
     devices = [
-        DeviceInfo(id_, str(names.value(id_.hex(), "")), standing.added, standing.last, id_ == vault.member.id)
-        for id_, standing in vault.chain.members.items()
-        if standing.member.kind is MemberKind.DEVICE
+        DeviceInfo(
+            each.member.id,
+            device_name(vault.contents, each.member.id),
+            each.added,
+            times[each.added],
+            times[each.last],
+            each.member.id == vault.member.id,
+        )
+        for each in standing
     ]
-    return sorted(devices, key=lambda device: device.added)
+    return sorted(devices, key=lambda device: device.number)
 
 
 async def add_device(vault: Vault, server: HomeServer, show: ShowCode, confirm: Confirm) -> str:

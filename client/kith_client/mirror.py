@@ -112,6 +112,15 @@ class Mirror:
 
         return await self._run(work)
 
+    async def commits_at(self, numbers: Iterable[int]) -> dict[int, bytes]:
+        """Some verified commits by their number."""
+        query = "SELECT raw FROM commits WHERE number = ?"
+
+        def work(c: Connection) -> dict[int, bytes]:
+            return {number: c.execute(query, (number,)).fetchone()[0] for number in numbers}
+
+        return await self._run(work)
+
     async def record_batches(self, work: Callable[[list[tuple[bytes, bytes, bytes]]], T]) -> list[T]:
         """Calls `work` on the mirror's thread with batches of (id, hash, sealed record) of all verified records."""
         return await self._run(lambda c: [work(rows) for rows in _batches(c, "SELECT id, hash, blob FROM records")])

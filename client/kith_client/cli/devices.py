@@ -34,7 +34,7 @@ async def _list() -> None:
 
     chosen = settings()
     async with await Vault.open(home_of(chosen), ask_passphrase) as vault:
-        _answer(vault, Output(chosen))
+        _answer(await _shapes(vault), Output(chosen))
 
 
 @subcommand(device_command, "add", "kith device add")
@@ -81,7 +81,7 @@ async def _join(out: Output, code: str, server: str, name: str | None, passphras
     async with vault:
         contacts = sum(content.kind == "contact" for content in vault.contents.values())
         out.message(f"This device has the address book now: {contacts} contacts.")
-        out.result({"vault": vault.id.hex(), "contacts": contacts, "devices": _shapes(vault)})
+        out.result({"vault": vault.id.hex(), "contacts": contacts, "devices": await _shapes(vault)})
 
 
 @subcommand(device_command, "remove", "kith device remove phone")
@@ -92,16 +92,16 @@ async def device_remove(vault: Vault, server: HomeServer, out: Output, device: s
     """Remove DEVICE, and those added since: whoever held it may have added them. It keeps what it had."""
     from kith_client.linking import list_devices, remove_device
 
-    devices = list_devices(vault)
+    devices = await list_devices(vault)
     gone = _resolve(devices, device)
     stays = frozenset(_resolve(devices, each).id for each in keep)
-    since = [each for each in devices if each.added > gone.added and not each.this and each.id not in stays]
+    since = [each for each in devices if each.number > gone.number and not each.this and each.id not in stays]
     names = ", ".join(each.name for each in (gone, *since))
     if not out.confirm(f"Remove {names}?"):
         raise click.Abort
     await remove_device(vault, server, gone.id, keep=stays)
     out.message(f"Removed {names}. What is written from now on cannot be read there.")
-    out.result({"devices": _shapes(vault)})
+    out.result({"devices": await _shapes(vault)})
 
 
 def _resolve(devices: list[DeviceInfo], text: str) -> DeviceInfo:
@@ -115,20 +115,28 @@ def _resolve(devices: list[DeviceInfo], text: str) -> DeviceInfo:
     raise NotFound("There is no such device. 'kith device' shows them.")
 
 
-def _answer(vault: Vault, out: Output) -> None:
-    shapes = _shapes(vault)
-
+def _answer(shapes: list[dict[str, Any]], out: Output) -> None:
     def show() -> None:
-        rows = [(each["id"][:8], each["name"] + (" (this one)" if each["this"] else "")) for each in shapes]
-        out.table(("Id", "Device"), rows)
+        rows = [
+            (each["id"][:8], each["name"] + (" (this one)" if each["this"] else ""), each["added"], each["last_seen"])
+            for each in shapes
+        ]
+        out.table(("Id", "Device", "Added", "Last wrote"), rows)
 
     out.result({"devices": shapes}, show)
 
 
-def _shapes(vault: Vault) -> list[dict[str, Any]]:
+async def _shapes(vault: Vault) -> list[dict[str, Any]]:
+    from kith_client.book.dates import iso_time
     from kith_client.linking import list_devices
 
     return [
-        {"id": each.id.hex(), "name": each.name, "added": each.added, "last_seen": each.last, "this": each.this}
-        for each in list_devices(vault)
+        {
+            "id": each.id.hex(),
+            "name": each.name,
+            "added": iso_time(each.added),
+            "last_seen": iso_time(each.last),
+            "this": each.this,
+        }
+        for each in await list_devices(vault)
     ]

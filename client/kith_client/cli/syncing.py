@@ -9,6 +9,7 @@ import click
 
 from kith_client.book.dates import iso_time
 from kith_client.book.events import Event, read_entry
+from kith_client.book.names import device_name
 from kith_client.book.resolve import resolve_contact
 from kith_client.book.showing import history
 from kith_client.cli.failure import ALARM
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from kith_client.vault import Vault
 
 _LOG_LENGTH = 500
+_MEMBER_DIGITS = 64
 _ALARMS = frozenset(code.value for code in AlarmCode)
 
 
@@ -78,8 +80,13 @@ async def log_command(book: Book, out: Output, contact: str | None) -> None:
             Event(past.at, f"{past.property} was {past.value}", past.by) for past in history(book.contents, found)
         ]
         events = sorted([*(each for each in events if each.contact == found), *before], key=lambda event: event.at)
-    shapes = [{"at": iso_time(each.at), "what": each.what, "by": each.by} for each in events]
+    shapes = [{"at": iso_time(each.at), "what": each.what, "by": _who(book, each.by)} for each in events]
     out.result({"events": shapes}, lambda: _log(out, shapes))
+
+
+def _who(book: Book, by: str) -> str:
+    """The device that did it, by its name; "me" is this one, and what a peer did names the peer itself."""
+    return device_name(book.contents, bytes.fromhex(by)) if len(by) == _MEMBER_DIGITS else by
 
 
 def _log(out: Output, events: list[dict[str, Any]]) -> None:
