@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from kith_client.book.names import device_name
-from kith_client.errors import HeadMoved, VaultExists
+from kith_client.errors import HeadMoved, ServerRefused, VaultExists
 from kith_client.home import Home
 from kith_client.keyfile import DeviceKeys
 from kith_client.mirror import Mirror
@@ -32,7 +32,7 @@ from kith_protocol.chain import freeze_chain
 from kith_protocol.commit import parse_commit
 from kith_protocol.content import Content
 from kith_protocol.encoding import decode
-from kith_protocol.errors import Alarm, AlarmCode, Refused
+from kith_protocol.errors import Alarm, AlarmCode, KithError, Refused
 from kith_protocol.link_code import CODE_RANDOM_BYTES, parse_code, spoken_code
 from kith_protocol.linking import LINK_LIFETIME, JoinGrant, JoinRequest, LinkMachine, LinkRole, LinkState
 from kith_protocol.member import Member, MemberKind
@@ -43,6 +43,8 @@ from kith_protocol.suite import KEY_BYTES, NONCE_BYTES
 ENTROPY_BYTES: Final = 32
 _POLL: Final = 20
 """Seconds of one wait at the rendezvous."""
+_PAUSE: Final = 0.5
+"""Seconds between two waits, should the server not make us wait."""
 _TRIES: Final = 5
 """Commits tried while other devices write."""
 _SIDES: Final = {LinkRole.SHOWS: "a", LinkRole.TYPES: "b"}
@@ -130,12 +132,16 @@ async def join_vault(
     async with HomeServer.connect(url) as server:
         device = new_device()
         line = _Line(server, code.nameplate, LinkMachine(LinkRole.TYPES, code, server.host), LinkRole.TYPES)
-        async with _deadline():
-            await line.agree()
-            request = JoinRequest(device.public, device_name)
-            await line.write(line.machine.seal(request, nonce=os.urandom(NONCE_BYTES)))
-            grant = line.machine.open(await line.read(), JoinGrant)
-            await line.acknowledge()
+        try:
+            async with _deadline():
+                await line.agree()
+                request = JoinRequest(device.public, device_name)
+                await line.write(line.machine.seal(request, nonce=os.urandom(NONCE_BYTES)))
+                grant = line.machine.open(await line.read(), JoinGrant)
+                await line.acknowledge()
+        except KithError:
+            await server.burn_rendezvous(code.nameplate)  # so that the other device need not wait in vain
+            raise
         verify_server_statement(await server.statement(), grant.fingerprint, server.host, clock())
         keys = DeviceKeys(server.url, grant.fingerprint, grant.vault, device.sign.seed, device.seal.seed)
         mirror = await new_mirror(home)
@@ -209,10 +215,16 @@ class _Line:
 
     async def read(self) -> bytes:
         while True:
-            message = await self._server.await_message(self._nameplate, self._theirs, self._read, _POLL)
+            try:
+                message = await self._server.await_message(self._nameplate, self._theirs, self._read, _POLL)
+            except ServerRefused as error:
+                if error.code != "not-found":
+                    raise
+                raise Refused("link-burned", "The code is used up or was never right; begin again.") from None
             if message is not None:
                 self._read += 1
                 return message
+            await asyncio.sleep(_PAUSE)
 
     async def acknowledge(self) -> None:
         """Says that the last message has come, so that the other side may clear the place."""
