@@ -37,11 +37,20 @@ class Scene:
     site: Site
     laptop: Device
     phone: Device
-    tablet: MemberKeys
-    """Keys of the removed device."""
-    old_epoch_key: bytes
+    removed: Device
+    """The tablet, which does not know yet."""
     old_page: Frames
     """A feed that the laptop took in before."""
+
+    @property
+    def tablet(self) -> MemberKeys:
+        """Keys of the removed device."""
+        return self.removed.vault.member
+
+    @property
+    def old_epoch_key(self) -> bytes:
+        """Of the epoch before the removal."""
+        return self.removed.vault.record_keys.epoch_key(1)
 
     def forged(
         self,
@@ -104,8 +113,7 @@ async def scene_from(template: Template, folder: Path) -> AsyncIterator[Scene]:
             await stack.enter_async_context(await Device.open(Home(folder / name)))
             for name in ("laptop", "phone", "tablet")
         ]
-        old_key = phone.vault.record_keys.epoch_key(1)
-        yield Scene(site, laptop, phone, tablet.vault.member, old_key, template.old_page)
+        yield Scene(site, laptop, phone, tablet, template.old_page)
 
 
 def head_of(frames: Sequence[wire.Frame]) -> wire.FeedHead:

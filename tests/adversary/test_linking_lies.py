@@ -1,0 +1,279 @@
+"""Somebody in the middle while a device is added: the code burns, and nobody becomes a member."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from kith_client import linking
+from kith_client.home import Home
+from kith_client.linking import add_device, join_vault
+from kith_protocol import wire
+from kith_protocol.errors import Alarm, AlarmCode, KithError, Refused
+from kith_protocol.link_code import CODE_RANDOM_BYTES, parse_code, spoken_code
+from kith_protocol.linking import JoinRequest, LinkMachine, LinkRole, LinkState
+from kith_protocol.member import MemberKind
+from kith_protocol.server_statement import sign_server_statement
+from kith_protocol.suite import SealKey, SignKey
+from tests.adversary.scene import ALL, Frames, Scene, commits_in, headed
+from tests.adversary.world import Device
+from tests.support.vaults import new_member
+
+TamperMessage = Callable[[int, bytes], bytes]
+"""(phase, message of the new device) → what the old one gets."""
+
+
+@pytest.mark.parametrize(("side", "phase"), [("a", 0), ("a", 1), ("b", 0), ("b", 1), ("b", 2)])
+async def test_a_server_that_alters_a_message_of_linking_burns_the_code(
+    scene: Scene, tmp_path: Path, side: str, phase: int
+) -> None:
+    """Its own exchange instead, a forged confirmation, other keys: whatever it is, nobody is added."""
+
+    def alter(method: str, path: str, status: int, body: bytes) -> tuple[int, bytes]:
+        if method == "GET" and path.endswith(f"/{side}/{phase}") and status == 200:
+            return status, body[:-1] + bytes([body[-1] ^ 1])
+        return status, body
+
+    scene.site.proxy.answer = alter
+    await _nobody_is_added(scene, tmp_path)
+
+
+async def test_a_server_that_speaks_spake_with_both_sides_does_not_get_between_them(
+    scene: Scene, tmp_path: Path
+) -> None:
+    """Without the code it can only guess, and each side sees one wrong guess."""
+    middle = {
+        "a": LinkMachine(LinkRole.SHOWS, spoken_code("123456", secrets.token_bytes(CODE_RANDOM_BYTES)), _host(scene)),
+        "b": LinkMachine(LinkRole.TYPES, spoken_code("123456", secrets.token_bytes(CODE_RANDOM_BYTES)), _host(scene)),
+    }
+    started = {side: machine.start(secrets.token_bytes(32)) for side, machine in middle.items()}
+
+    def between(method: str, path: str, status: int, body: bytes) -> tuple[int, bytes]:
+        if method != "GET" or "/rendezvous/" not in path or status != 200:
+            return status, body
+        side, phase = path.split("/")[-2:]
+        if phase == "0":
+            return status, started[side]
+        return status, secrets.token_bytes(len(body))
+
+    scene.site.proxy.answer = between
+    await _nobody_is_added(scene, tmp_path)
+
+
+async def test_an_altered_grant_is_refused_and_only_the_true_keys_were_added(scene: Scene, tmp_path: Path) -> None:
+    """The old device has committed by then: a server can spoil the rest, but not choose who is a member."""
+    laptop, shown = scene.laptop, asyncio.Queue[str]()
+    await laptop.sync()
+    before = set(laptop.vault.chain.members)
+
+    def alter(method: str, path: str, status: int, body: bytes) -> tuple[int, bytes]:
+        if method == "GET" and path.endswith("/a/2") and status == 200:
+            return status, secrets.token_bytes(len(body))
+        return status, body
+
+    async def join() -> None:
+        with pytest.raises(Refused) as raised:
+            await join_vault(Home(tmp_path / "new"), await shown.get(), scene.site.url, "new")
+        assert raised.value.code == "link-burned"
+
+    scene.site.proxy.answer = alter
+    results = await asyncio.gather(
+        add_device(laptop.vault, laptop.server, shown.put_nowait, _yes), join(), return_exceptions=True
+    )
+    assert results[1] is None
+    assert not Home(tmp_path / "new").exists
+    assert len(set(laptop.vault.chain.members) - before) == 1
+
+
+async def test_a_wrong_code_burns_it_and_the_right_one_is_of_no_use_any_more(scene: Scene, tmp_path: Path) -> None:
+    laptop = scene.laptop
+    shown: asyncio.Queue[str] = asyncio.Queue()
+
+    async def guess() -> str:
+        code = await shown.get()
+        nameplate = parse_code(code).nameplate
+        wrong = spoken_code(nameplate, secrets.token_bytes(CODE_RANDOM_BYTES)).text
+        with pytest.raises(KithError):
+            await join_vault(Home(tmp_path / "thief"), wrong, scene.site.url, "thief")
+        return code
+
+    adding = asyncio.create_task(add_device(laptop.vault, laptop.server, shown.put_nowait, _never))
+    code = await guess()
+    with pytest.raises(Refused) as raised:
+        await adding
+    assert raised.value.code == "link-burned"
+    with pytest.raises(KithError):
+        await join_vault(Home(tmp_path / "late"), code, scene.site.url, "late")
+    assert not Home(tmp_path / "thief").exists
+    assert not Home(tmp_path / "late").exists
+    await _still_the_same_members(scene)
+
+
+async def test_a_device_that_the_person_declines_is_not_added(scene: Scene, tmp_path: Path) -> None:
+    async def no(_name: str) -> bool:
+        return False
+
+    await _nobody_is_added(scene, tmp_path, confirm=no, code="link-declined")
+
+
+async def test_a_new_device_cannot_ask_to_be_the_paper_key(scene: Scene) -> None:
+    """A true code in the hands of a program that asks for more than a device gets."""
+    laptop, shown = scene.laptop, asyncio.Queue[str]()
+
+    async def greedy() -> None:
+        code = parse_code(await shown.get())
+        machine = LinkMachine(LinkRole.TYPES, code, _host(scene))
+        line = linking._Line(laptop.server, code.nameplate, machine, LinkRole.TYPES)
+        await line.agree()
+        assert machine.state is LinkState.OPEN
+        paper = new_member(MemberKind.PAPER)
+        request = JoinRequest(paper.public, "phone")
+        await line.write(machine.seal(request, nonce=secrets.token_bytes(24)))
+
+    before = dict(laptop.vault.chain.members)
+    with pytest.raises(Refused) as raised:
+        await asyncio.gather(add_device(laptop.vault, laptop.server, shown.put_nowait, _yes), greedy())
+    assert raised.value.code == "membership"
+    assert laptop.vault.chain.members.keys() == before.keys()
+
+
+# What a new device is shown of the vault
+
+
+def rolls_back(_scene: Scene, frames: Frames) -> Frames:
+    """The vault as it was before this device was added."""
+    commits = commits_in(frames)
+    cut = frames.index(commits[-1])
+    return headed([*frames[:cut], frames[-1]], len(commits) - 2, secrets.token_bytes(32))
+
+
+def hides_a_record(_scene: Scene, frames: Frames) -> Frames:
+    last = max(place for place, frame in enumerate(frames) if isinstance(frame, wire.FeedRecords))
+    return [*frames[:last], *frames[last + 1 :]]
+
+
+def announces_another_head(_scene: Scene, frames: Frames) -> Frames:
+    """Under the number that the old device named, but with another hash."""
+    return headed(frames, len(commits_in(frames)) - 1, secrets.token_bytes(32))
+
+
+@pytest.mark.parametrize(
+    ("lie", "code"),
+    [
+        (rolls_back, AlarmCode.ROLLBACK),
+        (hides_a_record, AlarmCode.RECORD_MISSING),
+        (announces_another_head, AlarmCode.FORK),
+    ],
+    ids=lambda value: getattr(value, "__name__", str(value)),
+)
+async def test_a_new_device_is_not_fooled_about_the_vault_that_it_joins(
+    scene: Scene, tmp_path: Path, lie: Callable[[Scene, Frames], Frames], code: AlarmCode
+) -> None:
+    """The grant names the head from which the chain has to add it; the old device said so under the code."""
+    laptop, shown = scene.laptop, asyncio.Queue[str]()
+    await laptop.sync()
+
+    async def join() -> None:
+        text = await shown.get()
+        with pytest.raises(Alarm) as raised:
+            await join_vault(Home(tmp_path / "new"), text, scene.site.url, "new")
+        assert raised.value.alarm is code
+
+    def lie_to_newcomers(frames: Frames) -> Frames:
+        first = commits_in(frames)
+        return lie(scene, frames) if first and len(first) > 4 else frames
+
+    scene.site.proxy.feed = lie_to_newcomers
+    await asyncio.gather(add_device(laptop.vault, laptop.server, shown.put_nowait, _yes), join())
+    assert not Home(tmp_path / "new").exists
+
+
+async def test_a_server_that_is_not_the_one_the_old_device_knows_is_refused(scene: Scene, tmp_path: Path) -> None:
+    """The new device pins the fingerprint that comes under the code, not the one that the server shows."""
+
+    def other_key(method: str, path: str, status: int, body: bytes) -> tuple[int, bytes]:
+        if path != "/.well-known/kith":
+            return status, body
+        now = scene.laptop.vault.clock()
+        gateway = SealKey(secrets.token_bytes(32)).public
+        return 200, sign_server_statement(SignKey(secrets.token_bytes(32)), _host(scene), gateway, now, now + 60_000)
+
+    scene.site.proxy.answer = other_key
+    laptop, shown = scene.laptop, asyncio.Queue[str]()
+
+    async def join() -> None:
+        with pytest.raises(Alarm) as raised:
+            await join_vault(Home(tmp_path / "new"), await shown.get(), scene.site.url, "new")
+        assert raised.value.alarm is AlarmCode.SERVER_KEY_CHANGED
+
+    await asyncio.gather(add_device(laptop.vault, laptop.server, shown.put_nowait, _yes), join())
+    assert not Home(tmp_path / "new").exists
+
+
+async def test_what_passes_the_rendezvous_holds_neither_code_nor_keys_nor_names(scene: Scene, tmp_path: Path) -> None:
+    laptop, shown, codes = scene.laptop, asyncio.Queue[str](), list[str]()
+
+    async def join() -> Device:
+        codes.append(await shown.get())
+        vault = await join_vault(Home(tmp_path / "new"), codes[0], scene.site.url, "Annas Wintertelefon")
+        await vault.close()
+        return await Device.open(Home(tmp_path / "new"))
+
+    scene.site.proxy.seen.clear()
+    _, new = await asyncio.gather(add_device(laptop.vault, laptop.server, shown.put_nowait, _yes), join())
+    async with new:
+        seen = b"".join(scene.site.proxy.seen).lower()
+        for word in (*codes[0].split("-")[1:], "Wintertelefon"):
+            assert word.lower().encode() not in seen
+        await laptop.sync()
+        await new.sync()
+        assert new.names == laptop.names == ALL
+
+
+async def _yes(_name: str) -> bool:
+    return True
+
+
+async def _never(_name: str) -> bool:
+    raise AssertionError("the person is asked about a device that nobody confirmed")
+
+
+def _host(scene: Scene) -> str:
+    return scene.laptop.server.host
+
+
+async def _nobody_is_added(
+    scene: Scene,
+    folder: Path,
+    confirm: linking.Confirm | None = None,
+    code: str = "link-burned",
+) -> None:
+    laptop, shown = scene.laptop, asyncio.Queue[str]()
+
+    async def join() -> None:
+        await join_vault(Home(folder / "new"), await shown.get(), scene.site.url, "new")
+
+    joining = asyncio.create_task(join())
+    results = await asyncio.wait_for(
+        asyncio.gather(
+            add_device(laptop.vault, laptop.server, shown.put_nowait, confirm or _never),
+            joining,
+            return_exceptions=True,
+        ),
+        60,
+    )
+    assert all(isinstance(result, KithError) for result in results), results
+    assert code in [getattr(result, "code", "") for result in results]
+    assert not Home(folder / "new").exists
+    await _still_the_same_members(scene)
+
+
+async def _still_the_same_members(scene: Scene) -> None:
+    members = set(scene.phone.vault.chain.members)
+    scene.site.proxy.be_honest()
+    await scene.laptop.sync()
+    assert set(scene.laptop.vault.chain.members) == members
