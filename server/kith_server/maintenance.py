@@ -27,13 +27,15 @@ _log: Final = structlog.get_logger()
 
 
 async def forget_expired(vaults: VaultStore, sessions: SessionStore, chains: Chains, now: int) -> int:
-    """Drops change lists older than `HORIZON`, and sessions and nonces that expired; how many."""
+    """Drops change lists older than `HORIZON`, expired sessions and nonces, rests of deleted vaults; how many steps."""
     total = 0
     while dropped := await vaults.drop_changes(now - HORIZON, AT_ONCE):
         total += dropped
         chains.clear()
     while dropped := await sessions.drop_expired(now, AT_ONCE):
         total += dropped
+    while await vaults.sweep():
+        total += 1
     return total
 
 

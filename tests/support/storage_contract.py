@@ -274,3 +274,21 @@ class StorageContract:
                 await stores.vaults.append(step(anna, 4))
             await self.begin(stores, "anna")
             assert len(await whole_feed(stores.vaults, anna, BEGINNING, 1000)) == 1
+
+    async def test_a_deletion_that_was_interrupted_is_finished_later(self) -> None:
+        async with self.open() as stores:
+            vault = await self.begin(stores, "anna")
+            await stores.vaults.append(step(vault, 1, {name(n)[:16]: b"x" for n in range(2000)}))
+            deleting = asyncio.ensure_future(stores.vaults.delete(vault))
+            while await stores.vaults.load(vault) is not None:
+                await asyncio.sleep(0)
+            deleting.cancel()
+            await asyncio.gather(deleting, return_exceptions=True)
+        async with self.open() as stores:
+            assert await stores.vaults.load(vault) is None
+            steps = 0
+            while await stores.vaults.sweep():
+                steps += 1
+            assert steps > 0
+            await self.begin(stores, "anna")
+            assert len(await whole_feed(stores.vaults, vault, BEGINNING, 1000)) == 1

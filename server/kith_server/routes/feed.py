@@ -23,7 +23,7 @@ SEND_SECONDS: Final = 60.0
 
 def add_feed_routes(app: web.Application) -> None:
     """Adds the route."""
-    app.router.add_get("/v1/vaults/{vault}/changes", _changes)
+    app.router.add_get("/v1/vaults/{vault}/changes", _changes, allow_head=False)
 
 
 async def _changes(request: web.Request) -> web.StreamResponse:

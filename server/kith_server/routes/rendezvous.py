@@ -25,7 +25,7 @@ def add_rendezvous_routes(app: web.Application) -> None:
     """Adds the routes."""
     app.router.add_post("/v1/vaults/{vault}/rendezvous", _open)
     app.router.add_put(_PLACE, _put)
-    app.router.add_get(_PLACE, _get)
+    app.router.add_get(_PLACE, _get, allow_head=False)
     app.router.add_delete("/v1/rendezvous/{nameplate}", _burn)
 
 

@@ -20,7 +20,7 @@ PUSH_BYTES: Final = 17 * 1024 * 1024
 def add_vault_routes(app: web.Application) -> None:
     """Adds the routes."""
     app.router.add_post("/v1/vaults", _register)
-    app.router.add_get("/v1/vaults/{vault}/head", _head)
+    app.router.add_get("/v1/vaults/{vault}/head", _head, allow_head=False)
     app.router.add_post("/v1/vaults/{vault}/commits", _push)
 
 

@@ -167,6 +167,9 @@ class VaultStore(Protocol):
     async def delete(self, vault: bytes) -> bool:
         """Closes the vault at once and removes everything of it, mailboxes too. False where there is none."""
 
+    async def sweep(self) -> bool:
+        """Removes some of what an interrupted `delete` left; False where nothing is left."""
+
 
 class SessionStore(Protocol):
     """Open sessions and the nonces of those who opened them."""

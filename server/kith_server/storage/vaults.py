@@ -131,9 +131,18 @@ class SqliteVaults:
 
         if not await self._database.write(close):
             return False
-        while await self._database.write(lambda connection: _delete_some(connection, vault)):
+        while await self.sweep():
             pass
         return True
+
+    async def sweep(self) -> bool:
+        def work(connection: Connection) -> bool:
+            closed = connection.execute("SELECT vault FROM vaults WHERE closed = 1 LIMIT 1").fetchone()
+            if closed is not None:
+                _delete_some(connection, closed[0])
+            return closed is not None
+
+        return await self._database.write(work)
 
 
 def _exists(connection: Connection, vault: bytes) -> bool:
@@ -243,8 +252,8 @@ def _drop_changes(connection: Connection, before: int, limit: int) -> int:
     return dropped
 
 
-def _delete_some(connection: Connection, vault: bytes) -> bool:
-    """Removes some rows of a closed vault, whatever table they are in; false when the vault's own row went."""
+def _delete_some(connection: Connection, vault: bytes) -> None:
+    """Removes some rows of a closed vault, whatever table they are in; at last the vault's own."""
     tables = connection.execute(
         "SELECT m.name FROM sqlite_schema m, pragma_table_info(m.name) c"
         " WHERE m.type = 'table' AND c.name = 'vault' AND m.name <> 'vaults' ORDER BY m.name"
@@ -256,6 +265,5 @@ def _delete_some(connection: Connection, vault: bytes) -> bool:
         delete = f"DELETE FROM {table} WHERE ({columns}) IN ({some})"  # noqa: S608 (likewise)
         done = connection.execute(delete, (vault, DELETE_ROWS))
         if done.rowcount:
-            return True
+            return
     connection.execute("DELETE FROM vaults WHERE vault = ?", (vault,))
-    return False
