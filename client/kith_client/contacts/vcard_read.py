@@ -157,7 +157,7 @@ class _CardReader:
             source = self._original(b"".join(self._piece.lines[first : last + 1]))
             found.append(
                 SetAside(
-                    f"Line {number}: {why}. The rest of the card was imported; add by hand what is missing.",
+                    f"Line {number}: {why}. This part was left out; add by hand what it says.",
                     source,
                     number,
                 )
