@@ -168,6 +168,8 @@ def test_the_process_ends_at_once_when_the_disk_fails(tmp_path: Path) -> None:
         timeout=60,
     )
     assert done.returncode == writer.EXIT_DISK_FAILED, done.stderr
+    assert '"error": "SQLITE_IOERR' in done.stderr
+    assert done.stderr.count("\n") == 1
     acknowledged = [int(line) for line in done.stdout.split()]
     stored = connect(tmp_path / "kith.db").execute("SELECT a FROM t ORDER BY a").fetchall()
     assert acknowledged

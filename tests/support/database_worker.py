@@ -12,6 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from kith_server.logs import configure_logs
 from kith_server.storage.database import Database
 
 if TYPE_CHECKING:
@@ -57,4 +58,5 @@ async def write(path: Path, fail: bool) -> None:
 
 
 if __name__ == "__main__":
+    configure_logs("info")
     asyncio.run(write(Path(sys.argv[1]), sys.argv[2] == "fail"))
