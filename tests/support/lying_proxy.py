@@ -37,6 +37,18 @@ def honest_answer(_method: str, _path: str, status: int, body: bytes) -> tuple[i
     return status, body
 
 
+@dataclass(frozen=True)
+class Exchange:
+    """A request as it arrived, and the server's answer."""
+
+    method: str
+    path: str
+    headers: tuple[tuple[str, str], ...]
+    body: bytes
+    status: int
+    answer: bytes
+
+
 @dataclass
 class LyingProxy:
     """What the proxy does to what passes; change the fields at any time."""
@@ -53,6 +65,8 @@ class LyingProxy:
     """Whether the server acts, and the client never hears of it."""
     seen: list[bytes] = field(default_factory=list)
     """Every body and path that passed, both ways."""
+    exchanges: list[Exchange] = field(default_factory=list)
+    """The same, in pairs and with the headers; only what the server answered."""
     feeds: list[Frames] = field(default_factory=list)
     """Every feed as the server sent it."""
 
@@ -101,6 +115,8 @@ async def _forward(proxy: LyingProxy, http: aiohttp.ClientSession, request: web.
     ) as response:
         answer, status = await response.read(), response.status
     proxy.seen.append(answer)
+    headers = tuple(request.headers.items())
+    proxy.exchanges.append(Exchange(request.method, request.path_qs, headers, body, status, answer))
     if proxy.drop_answers(request.method, request.path):
         return _hang_up(request)
     if status == 200 and request.path.endswith("/changes"):
