@@ -270,3 +270,10 @@ def test_replaced_values_have_names_of_their_own(at: int) -> None:
     names = {past_name(key, Unit(value, at)) for key in ("fn", "n") for value in ("a", "b")}
     assert len(names) == 4
     assert past_name("fn", Unit("a", at)) != past_name("fn", Unit("a", at - 1 if at else 1))
+
+
+@pytest.mark.parametrize("other", [Unit("Anne", 10, b"B"), Unit("Anne", 9_999_999, b"A")])
+def test_the_same_value_entered_by_two_gets_the_same_origin_on_both_devices(other: Unit) -> None:
+    first = Unit("Anne", 10 if other.at == 10 else 8_888_888, b"A")
+    one, two = content({"fn": first}), content({"fn": other})
+    assert join(BASE, one, two) == join(BASE, two, one)
