@@ -10,43 +10,22 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
 import pysqlite3 as sqlite
 
-from kith_protocol.errors import KithError
+from kith_client.mirror_file import Connection, MirrorDamaged, connect, transaction
 
 T = TypeVar("T")
-Connection = Any
 
 CHAIN: Final = "chain"
 """State: the frozen chain, the high-water mark of what this device verified."""
 PENDING: Final = "pending"
 """State: the push whose outcome is not known yet."""
-_SCHEMA_VERSION: Final = 1
-_SCHEMA: Final = """
-CREATE TABLE state (key TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
-CREATE TABLE commits (number INTEGER PRIMARY KEY, raw BLOB NOT NULL, keys BLOB NOT NULL);
-CREATE TABLE records (id BLOB PRIMARY KEY, hash BLOB NOT NULL, blob BLOB NOT NULL);
-CREATE TABLE drafts (id BLOB PRIMARY KEY, blob BLOB);
-CREATE TABLE staged_commits (number INTEGER PRIMARY KEY, raw BLOB NOT NULL, keys BLOB NOT NULL);
-CREATE TABLE staged_records (id BLOB PRIMARY KEY, hash BLOB NOT NULL, blob BLOB);
-CREATE TABLE requests (hash BLOB PRIMARY KEY, host TEXT NOT NULL, request BLOB NOT NULL, note BLOB NOT NULL);
-CREATE TABLE events (number INTEGER PRIMARY KEY AUTOINCREMENT, blob BLOB NOT NULL);
-"""
-_FIXED: Final = (3, 51, 3)
-_FIXED_BEFORE: Final = ((3, 50, 7), (3, 44, 6))
 _BATCH: Final = 500
 _COMMITS: Final = "SELECT raw, keys FROM {} ORDER BY number"
-
-
-class MirrorDamaged(KithError):
-    """The mirror's file cannot be read or written."""
-
-    code = "mirror-damaged"
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +56,7 @@ class Mirror:
     """One open mirror. Use `open`; close it with `close`."""
 
     def __init__(self, connection: Connection, executor: ThreadPoolExecutor) -> None:
-        self._connection = connection
+        self.connection = connection
         self._executor = executor
 
     @classmethod
@@ -85,7 +64,7 @@ class Mirror:
         """Opens or creates the file. Raises `MirrorDamaged`."""
         executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="mirror")
         try:
-            connection = await asyncio.get_running_loop().run_in_executor(executor, _connect, path)
+            connection = await asyncio.get_running_loop().run_in_executor(executor, connect, path)
         except BaseException:
             executor.shutdown(wait=False)
             raise
@@ -266,55 +245,20 @@ class Mirror:
         await self._write(lambda c: c.executemany("DELETE FROM requests WHERE hash = ?", rows))
 
     async def _write(self, work: Callable[[Connection], object]) -> None:
-        def transaction(connection: Connection) -> None:
-            with _transaction(connection):
+        def in_transaction(connection: Connection) -> None:
+            with transaction(connection):
                 work(connection)
 
-        await self._run(transaction)
+        await self._run(in_transaction)
 
     async def _run(self, work: Callable[[Connection], T]) -> T:
         def guarded() -> T:
             try:
-                return work(self._connection)
+                return work(self.connection)
             except sqlite.DatabaseError as error:
                 raise MirrorDamaged(f"The local copy of the address book cannot be used: {error}.") from error
 
         return await asyncio.get_running_loop().run_in_executor(self._executor, guarded)
-
-
-def _connect(path: Path) -> Connection:
-    version = sqlite.sqlite_version_info
-    if version < _FIXED and not any(version[:2] == fixed[:2] and version >= fixed for fixed in _FIXED_BEFORE):
-        raise MirrorDamaged(
-            f"SQLite {sqlite.sqlite_version} can lose data (its WAL-reset bug); 3.51.3 or newer is needed."
-        )
-    try:
-        connection = sqlite.connect(path, isolation_level=None, check_same_thread=False)
-        path.chmod(0o600)
-        for pragma in ("journal_mode = WAL", "synchronous = FULL", "temp_store = MEMORY"):
-            connection.execute(f"PRAGMA {pragma}")
-        found = connection.execute("PRAGMA user_version").fetchone()[0]
-        if found == 0:
-            with _transaction(connection):
-                for statement in _SCHEMA.strip().split(";\n"):
-                    connection.execute(statement)
-                connection.execute(f"PRAGMA user_version = {_SCHEMA_VERSION}")
-        elif found != _SCHEMA_VERSION:
-            raise MirrorDamaged("The local copy was written by a newer kith; update this one.")
-    except sqlite.DatabaseError as error:
-        raise MirrorDamaged(f"The local copy of the address book cannot be used: {error}.") from error
-    return connection
-
-
-@contextmanager
-def _transaction(connection: Connection) -> Iterator[None]:
-    connection.execute("BEGIN IMMEDIATE")
-    try:
-        yield
-    except BaseException:
-        connection.execute("ROLLBACK")
-        raise
-    connection.execute("COMMIT")
 
 
 def _batches(connection: Connection, query: str) -> Iterator[list[Any]]:

@@ -17,7 +17,8 @@ from typing import Final
 from kith_client.epoch_keys import open_epochs
 from kith_client.home import Home
 from kith_client.keyfile import DeviceKeys
-from kith_client.mirror import CHAIN, Mirror, MirrorDamaged
+from kith_client.mirror import CHAIN, Mirror
+from kith_client.mirror_file import MirrorDamaged
 from kith_client.record_index import RecordIndex
 from kith_client.stamp import Contents, Edit, Stamp
 from kith_client.unlock import PromptForPassphrase, cannot_ask, unlock
