@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections import deque
+from collections.abc import Iterator, Mapping
 from typing import Final
 
 from kith_client.errors import HeadMoved, ManyDeletions
@@ -42,21 +43,21 @@ async def settle_pending(vault: Vault, server: HomeServer) -> bool:
 
 
 async def push_all(vault: Vault, server: HomeServer, machine: Edit, *, allow_deletions: bool = False) -> int:
-    """Sends every unsent edit, and `machine`, what the program itself changes; it goes with the first commit.
+    """Sends every unsent edit, and `machine`, what the program itself changes; it goes first.
 
     Returns how many records were sent. Raises `HeadMoved`: pull, plan again, push again.
     """
     await _check_deletions(vault, allow_deletions)
-    batch = await vault.seal_drafts(machine)
+    parts = deque(_parts(await vault.seal_drafts(machine)))
     sent = 0
     while True:
+        batch = parts.popleft() if parts else {}
         batch.update(await _next_drafts(vault, batch))
         if not batch:
             return sent
         await commit(vault, server, batch)
         vault.show({record: machine[record] for record in batch if record in machine})
         sent += len(batch)
-        batch = {}
 
 
 async def commit(
@@ -105,6 +106,20 @@ async def _accept(vault: Vault, push: Push) -> None:
     vault.index.update(changes)
     if new_keys:
         vault.record_keys = await vault.record_keys_for(chain, staged=False, whole=False)
+
+
+def _parts(sealed: Mapping[bytes, bytes | None]) -> Iterator[dict[bytes, bytes | None]]:
+    """Cuts what the program changes into as many commits as the limits of a push ask for; mostly one."""
+    part: dict[bytes, bytes | None] = {}
+    size = 0
+    for record, blob in sealed.items():
+        size += len(blob or b"")
+        if part and (len(part) == MAX_CHANGES or size > PUSH_BYTES):
+            yield part
+            part, size = {}, len(blob or b"")
+        part[record] = blob
+    if part:
+        yield part
 
 
 async def _next_drafts(vault: Vault, taken: Mapping[bytes, bytes | None]) -> dict[bytes, bytes | None]:

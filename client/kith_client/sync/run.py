@@ -25,12 +25,14 @@ from kith_protocol.wire import StoredParcel
 
 TRIES: Final = 10
 """Rounds in which another device may write first."""
-MAX_PARCELS: Final = 2_000
-"""Parcels taken in by one sync; the next goes on behind them, so that a heap that nobody can read hides no other."""
-MAX_PARCEL_BYTES: Final = 32 * 1024 * 1024
-"""Bytes of parcels taken in by one sync."""
+MAX_PARCELS: Final = 200
+"""Parcels after which no further page is taken in with the same commit, so that what they change fits into one."""
+MAX_PARCEL_BYTES: Final = 8 * 1024 * 1024
+"""Bytes of parcels after which no further page is taken in with the same commit."""
+ROUNDS: Final = 20
+"""Commits with parcels in one sync; the next goes on behind them, so that a heap that nobody can read hides no other."""
 CURSOR: Final = "parcels"
-"""Mirror state: where the next sync goes on in the mailboxes; none: at the beginning."""
+"""Mirror state: where the next round goes on in the mailboxes; none: at the beginning."""
 
 
 @dataclass(slots=True)
@@ -69,18 +71,26 @@ async def sync(
     """
     report = Report()
     await settle_pending(vault, server)
-    taken, cursor = await _exchange(vault, server, report, allow_deletions, progress)
-    await vault.mirror.add_events([vault.seal_event(Event(vault.clock(), what, "peer")) for what in taken.events])
-    if taken.handled:
-        await server.delete_parcels(vault.id, tuple(taken.handled))
-    await vault.mirror.set_state({CURSOR: cursor.to_bytes(8, "big") if cursor else None})
-    report.parcels_in = len(taken.handled)
+    for _ in range(ROUNDS):
+        taken, cursor = await _exchange(vault, server, report, allow_deletions, progress)
+        await _finish(vault, server, taken, cursor)
+        report.parcels_in += len(taken.handled)
+        if not cursor:
+            break
     closed = await keep_places(vault, server)
     deposited = await deposit(vault, server, patience)
     report.parcels_out, report.waiting, report.alarms = deposited.receipts, deposited.waiting, deposited.alarms
     await _commit(vault, server, {**closed, **deposited.edit}, report)
     report.head = vault.chain.number
     return report
+
+
+async def _finish(vault: Vault, server: HomeServer, taken: TakenIn, cursor: int) -> None:
+    """What may happen once the content of parcels is committed: the log, deleting them, and where to go on."""
+    await vault.mirror.add_events([vault.seal_event(Event(vault.clock(), what, "peer")) for what in taken.events])
+    if taken.handled:
+        await server.delete_parcels(vault.id, tuple(taken.handled))
+    await vault.mirror.set_state({CURSOR: cursor.to_bytes(8, "big") if cursor else None})
 
 
 async def _exchange(
