@@ -30,7 +30,7 @@ MAX_PARCELS: Final = 200
 MAX_PARCEL_BYTES: Final = 8 * 1024 * 1024
 """Bytes of parcels after which no further page is taken in with the same commit."""
 ROUNDS: Final = 20
-"""Commits with parcels in one sync; the next goes on behind them, so that a heap that nobody can read hides no other."""
+"""Commits with parcels in one sync; the next sync goes on behind them, so that rubbish hides nothing for ever."""
 CURSOR: Final = "parcels"
 """Mirror state: where the next round goes on in the mailboxes; none: at the beginning."""
 
