@@ -75,7 +75,7 @@ def _plan(channel: Channel, want: Wanted, stamp: Stamp) -> dict[bytes, Item]:
             places.give_up(ref)
             continue
         digest, before = digest_for(place, payload), items.get(place)
-        if before is None or before.gone or before.ref != ref or before.digest != digest:
+        if before is None or before.ref != ref or before.digest != digest:
             items[place] = Item(ref, 1 if before is None else before.version + 1, digest, False)
     return items
 

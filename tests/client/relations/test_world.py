@@ -259,7 +259,7 @@ class ThreePeople(RuleBasedStateMachine):
     def check_why_not(self, one: Person, two: Person, mine: list[Channel], theirs: list[Channel]) -> None:
         """Only who came second to an invite may wait on."""
         assert not theirs
-        secrets = {c.pending.invite_secret for c in channels(one.contents) if c.pending is not None}
+        secrets = {c.pending.invite_secret for c in mine if c.pending is not None}
         used = {i.own.secret for i in invites(two.contents) if i.answer is not None}
         assert secrets <= used
 
