@@ -9,9 +9,9 @@ import pytest
 
 from kith_client.sync.building import MembershipStep, adding
 from kith_protocol import wire
-from kith_protocol.commit import CommitBody, parse_commit, sign_commit
-from kith_protocol.encoding import encode
-from kith_protocol.epoch import encode_keys, epoch_commitment, seal_epoch_key
+from kith_protocol.commit import ChangeList, CommitBody, parse_commit, sign_commit
+from kith_protocol.encoding import decode, encode
+from kith_protocol.epoch import SealedKey, SealedKeys, encode_keys, epoch_commitment, seal_epoch_key
 from kith_protocol.errors import Alarm, AlarmCode
 from kith_protocol.record import record_key, seal_record
 from kith_protocol.suite import SIGNATURE_BYTES
@@ -135,6 +135,22 @@ def sends_a_record_that_nobody_wrote(scene: Scene, frames: Frames) -> Frames:
 def brings_a_list_of_changes_that_is_not_the_commits_own(_scene: Scene, frames: Frames) -> Frames:
     first, second = commits_in(frames)
     return _replaced(frames, first, wire.FeedCommit(first.commit, first.keys, second.changes))
+
+
+@lie(AlarmCode.RECORD_SWAPPED)
+def strikes_a_record_from_list_and_feed(_scene: Scene, frames: Frames) -> Frames:
+    """So that nothing seems to be missing."""
+    commit = commits_in(frames)[-1]
+    listed = decode(commit.changes, ChangeList).changes
+    gone = listed[0][0]
+    shorter = wire.FeedCommit(commit.commit, commit.keys, encode(ChangeList(listed[1:])))
+    cut = [
+        wire.FeedRecords(tuple(each for each in frame.records if each[0] != gone))
+        if isinstance(frame, wire.FeedRecords)
+        else frame
+        for frame in _replaced(frames, commit, shorter)
+    ]
+    return [frame for frame in cut if frame != wire.FeedRecords(())]
 
 
 @lie(AlarmCode.RECORD_SWAPPED)
@@ -278,6 +294,24 @@ def begins_an_epoch_with_a_key_that_is_not_the_one_committed_to(scene: Scene, fr
     keys = seal_epoch_key(secrets.token_bytes(32), vault.id, epoch, members, previous=old, nonce=nonce)
     step = MembershipStep(keys=keys, epoch_commitment=epoch_commitment(epoch, secrets.token_bytes(32)))
     return followed_by(frames, scene.forged(vault.member, {}, step=step, epoch=epoch))
+
+
+@lie(AlarmCode.WRONG_EPOCH)
+def spoils_the_key_that_is_sealed_to_another_member(scene: Scene, frames: Frames) -> Frames:
+    """This device could go on, and the other would be shut out."""
+    vault, epoch = scene.phone.vault, scene.phone.vault.chain.epoch + 1
+    members = [standing.member for standing in vault.chain.members.values()]
+    old, new = vault.record_keys.epoch_key(vault.chain.epoch), secrets.token_bytes(32)
+    keys = seal_epoch_key(new, vault.id, epoch, members, previous=old, nonce=secrets.token_bytes(24))
+    step = MembershipStep(keys=keys, epoch_commitment=epoch_commitment(epoch, new))
+    told = followed_by(frames, scene.forged(vault.member, {}, step=step, epoch=epoch))
+    spoilt = tuple(
+        SealedKey(key.member, secrets.token_bytes(len(key.sealed))) if key.member == vault.member.id else key
+        for key in keys.keys
+    )
+    commit = commits_in(told)[-1]
+    other = encode_keys(SealedKeys(spoilt, keys.previous))
+    return _replaced(told, commit, wire.FeedCommit(commit.commit, other, commit.changes))
 
 
 @lie(AlarmCode.WRONG_EPOCH)
