@@ -59,7 +59,10 @@ def remember(home: Home, key: bytes) -> None:
 def _from_keyring(home: Home) -> bytes | None:
     backend = _keyring()
     kept = backend.get_password(_SERVICE, str(home.path.resolve())) if backend else None
-    return bytes.fromhex(kept) if kept else None
+    try:
+        return bytes.fromhex(kept) if kept else None
+    except ValueError:
+        return None  # something else stands there; ask, as if there were nothing
 
 
 def _keyring() -> KeyringBackend | None:

@@ -14,6 +14,7 @@ from typing import Final
 from kith_client.errors import ServerRefused, ServerUnreachable
 from kith_client.mirror import Request
 from kith_client.relations.outgoing import Key, Outgoing, outgoing, receipted
+from kith_client.relations.records import channel_at
 from kith_client.stamp import Edit, overlay
 from kith_client.sync.knock import Statements, hand_over, sealed
 from kith_client.transport import HomeServer
@@ -57,6 +58,9 @@ async def deposit(vault: Vault, server: HomeServer, patience: float) -> Deposite
     """Sends everything that is due and waits up to `patience` seconds for receipts."""
     outcome = Deposited()
     waiting = [_opened(vault, request) for request in await vault.mirror.requests()]
+    for late in [sent for sent in waiting if _is_outdated(vault, sent)]:
+        await _forget(vault, server, late.request)
+        waiting.remove(late)
     skip = {sent.key for sent in waiting}
     due = await asyncio.to_thread(outgoing, vault.contents, vault.stamp(), skip)
     fresh = await _seal_all(vault, server, due, outcome)
@@ -70,6 +74,15 @@ async def deposit(vault: Vault, server: HomeServer, patience: float) -> Deposite
     await _settle(vault, server, results, outcome)
     outcome.waiting += sum(result is None for _, result in results)
     return outcome
+
+
+def _is_outdated(vault: Vault, sent: _Sent) -> bool:
+    """Whether a newer version or a withdrawal is due: what is still at the relay must not arrive before it."""
+    record, what, version = sent.key
+    channel = channel_at(vault.contents, record)
+    if channel is None or channel.ended:
+        return True
+    return any(key.hex() == what and item.version > version for key, item in channel.items.items())
 
 
 async def _seal_all(vault: Vault, server: HomeServer, due: Iterable[Outgoing], outcome: Deposited) -> list[_Sent]:

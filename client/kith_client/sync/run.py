@@ -106,12 +106,17 @@ async def _exchange(
         taken = await asyncio.to_thread(take_in, vault.contents, stamp, parcels)
         planned = await asyncio.to_thread(plan_shares, overlay(vault.contents, taken.edit), stamp)
         try:
-            machine: Edit = {**taken.edit, **planned.edit}
+            machine: Edit = {**_what_binds_first(taken.edit), **planned.edit}
             report.pushed += await push_all(vault, server, machine, allow_deletions=allow_deletions)
         except HeadMoved:
             continue
         return taken, cursor
     raise ServerUnreachable("Other devices write all the time; everything entered here is kept. Try again.")
+
+
+def _what_binds_first(edit: Edit) -> Edit:
+    """Handshakes before items: should a flood of items need several commits, what belongs together is in the first."""
+    return dict(sorted(edit.items(), key=lambda item: item[1] is not None and item[1].kind == "theirs"))
 
 
 async def _commit(vault: Vault, server: HomeServer, edit: Edit, report: Report) -> None:
