@@ -57,6 +57,8 @@ class Run:
     processes: list[tuple[str, bytes]] = field(default_factory=list)
     """What every user of the machine sees of the servers."""
     files_while_running: list[tuple[str, bytes]] = field(default_factory=list)
+    homes: list[tuple[str, bytes]] = field(default_factory=list)
+    """What the devices keep on their disks."""
 
     @property
     def exchanges(self) -> list[Exchange]:
@@ -108,6 +110,12 @@ def test_no_canary_is_in_a_log(run: Run) -> None:
 def test_no_canary_is_in_what_other_users_see_of_the_servers(run: Run) -> None:
     assert any(b"kith-server" in hay for _, hay in run.processes)
     assert found(run.planted + run.secrets + run.tokens, run.processes) == []
+
+
+def test_no_canary_is_on_the_disk_of_a_device(run: Run) -> None:
+    """Mirror, unsent edits, log and requests are sealed, so that a thief of a locked device finds ciphertext."""
+    assert sum(name.endswith("mirror.sqlite") for name, _ in run.homes) == 3
+    assert found(run.planted + run.secrets + run.tokens, run.homes) == []
 
 
 def test_no_canary_crosses_the_wire(run: Run) -> None:
@@ -174,6 +182,10 @@ async def _main_job(folder: Path) -> Run:
         for server in servers:
             run.processes += _process(server)
             run.files_while_running += _files(server)
+        for device in (people.laptop, people.phone, people.bob):
+            run.homes += [
+                (f"{device.home.name}/{p.name}", p.read_bytes()) for p in device.home.iterdir() if p.is_file()
+            ]
         return run
 
 
