@@ -118,6 +118,7 @@ class Vault:
     @classmethod
     async def open(cls, home: Home, prompt: PromptForPassphrase = cannot_ask, clock: Clock = system_clock) -> Vault:
         """Unlocks the device's keys and reads the mirror. Raises `NoVault`, `WrongPassphrase`, `Busy`."""
+        _spare_the_collector()  # of the program's modules, too
         keys = await unlock(home, prompt)
         with ExitStack() as stack:
             await asyncio.to_thread(stack.enter_context, home.lock())

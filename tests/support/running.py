@@ -64,13 +64,14 @@ class Server:
             command = [str(BIN / "kith-server"), "run", "--data", str(self.data), "--listen", self.host]
             self.process = subprocess.Popen(command, stdout=log, stderr=log)
         give_up = time.monotonic() + START_DEADLINE
-        while not self._answers():
+        while not self.answers():
             if self.process.poll() is not None or time.monotonic() > give_up:
                 raise RuntimeError(f"The server did not start:\n{self.log.read_text(errors='replace')[-2000:]}")
             time.sleep(0.02)
         return self
 
-    def _answers(self) -> bool:
+    def answers(self) -> bool:
+        """Whether somebody listens on its port."""
         try:
             with socket.create_connection(("127.0.0.1", self.port), timeout=0.5):
                 return True
