@@ -146,7 +146,7 @@ async def join_vault(
         keys = DeviceKeys(server.url, grant.fingerprint, grant.vault, device.sign.seed, device.seal.seed)
         mirror = await new_mirror(home)
         try:
-            await _first_pull(mirror, signed_in(server, keys.vault, device, clock), keys, grant, progress)
+            await _first_pull(mirror, signed_in(server, keys, clock), keys, grant, progress)
         finally:
             await mirror.close()
     await keep_keys(home, keys, passphrase)

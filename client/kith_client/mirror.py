@@ -16,7 +16,7 @@ from typing import Any, Final, TypeVar
 
 import pysqlite3 as sqlite
 
-from kith_client.mirror_file import Connection, MirrorDamaged, connect, transaction
+from kith_client.mirror_file import Connection, connect, transaction, unusable
 
 T = TypeVar("T")
 
@@ -256,7 +256,7 @@ class Mirror:
             try:
                 return work(self.connection)
             except sqlite.DatabaseError as error:
-                raise MirrorDamaged(f"The local copy of the address book cannot be used: {error}.") from error
+                raise unusable(error) from error
 
         return await asyncio.get_running_loop().run_in_executor(self._executor, guarded)
 

@@ -34,6 +34,14 @@ class MirrorDamaged(KithError):
     code = "mirror-damaged"
 
 
+def unusable(error: Exception) -> MirrorDamaged:
+    """What to say where SQLite gives up."""
+    return MirrorDamaged(
+        f"The local copy of the address book (mirror.sqlite in its folder) cannot be used: {error}. If the disk is not "
+        "full and the folder can be written, keep the folder aside, and join again from another device."
+    )
+
+
 def connect(path: Path) -> Connection:
     """Opens or makes the file, for use on one thread at a time. Raises `MirrorDamaged`."""
     version = sqlite.sqlite_version_info
@@ -55,7 +63,7 @@ def connect(path: Path) -> Connection:
         elif found != _SCHEMA_VERSION:
             raise MirrorDamaged("The local copy was written by a newer kith; update this one.")
     except sqlite.DatabaseError as error:
-        raise MirrorDamaged(f"The local copy of the address book cannot be used: {error}.") from error
+        raise unusable(error) from error
     return connection
 
 

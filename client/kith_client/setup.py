@@ -23,6 +23,7 @@ from kith_protocol import wire
 from kith_protocol.chain import begin, freeze_chain
 from kith_protocol.encoding import decode
 from kith_protocol.epoch import encode_keys
+from kith_protocol.errors import Refused
 from kith_protocol.member import MemberKeys, MemberKind
 from kith_protocol.persona import FIRST_NUMBER, person_id, sign_persona
 from kith_protocol.phrase import ENTROPY_BYTES, paper_keys, phrase_of, root_key
@@ -63,6 +64,8 @@ async def create_vault(
     """
     if home.exists:
         raise VaultExists(f"There is an address book in {home.path} already. Choose another folder with --home.")
+    if not name.strip():
+        raise Refused("no-name", "Your name is empty; peers see it, so give one with --name.")
     async with HomeServer.connect(url) as server:
         fingerprint = pin_server(await server.statement(), server.host, clock())
         entropy, epoch_key = os.urandom(ENTROPY_BYTES), os.urandom(KEY_BYTES)
@@ -80,7 +83,7 @@ async def create_vault(
         await keep_keys(home, local, passphrase)
         async with await Vault.open(home, lambda: passphrase or "", clock) as vault:
             await vault.apply(first, ["began the address book"])
-            await _push_first(vault, signed_in(server, vault.id, vault.member, clock))
+            await _push_first(vault, signed_in(server, vault.device, clock))
     root = await asyncio.to_thread(root_key, entropy)
     return Created(person_id(root.public), chain.vault, phrase_of(entropy))
 

@@ -226,8 +226,14 @@ class HomeServer:
                 yield response
         except aiohttp.ClientConnectorCertificateError:
             raise self._unreachable("its certificate is not valid") from None
-        except aiohttp.ClientError as error:
-            raise self._unreachable(type(error).__name__) from None
+        except aiohttp.ClientConnectorSSLError:
+            raise self._unreachable("it does not speak TLS there; is the address right?") from None
+        except aiohttp.ClientConnectorDNSError:
+            raise self._unreachable("there is no such name") from None
+        except aiohttp.ClientConnectorError:
+            raise self._unreachable("nobody answers there") from None
+        except aiohttp.ClientError:
+            raise self._unreachable("the connection broke off") from None
         except TimeoutError:
             raise self._unreachable("it did not answer in time") from None
 

@@ -193,7 +193,7 @@ def tables(data: Path) -> list[tuple[str, int, int]]:
 
 def sample_record(data: Path) -> bytes:
     """The sealed bytes of some record."""
-    row = _database(data).execute("SELECT blob FROM records ORDER BY length(blob) LIMIT 1").fetchone()
+    row = _database(data).execute("SELECT sealed FROM blobs ORDER BY length(sealed) LIMIT 1").fetchone()
     return bytes(row[0])
 
 

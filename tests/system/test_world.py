@@ -200,7 +200,7 @@ class World(RuleBasedStateMachine):
         try:
             async with FaultyHomeServer.connect(vault.device.server) as server:
                 server.plan = plan  # type: ignore[attr-defined]  # `connect` gives a FaultyHomeServer
-                await sync(vault, signed_in(server, vault.id, vault.member, self.clock), patience=1.0)
+                await sync(vault, signed_in(server, vault.device, self.clock), patience=1.0)
         except ServerUnreachable:
             assert plan.fault is not Fault.NONE
         except Crash:

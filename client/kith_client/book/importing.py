@@ -14,6 +14,7 @@ from typing import Final
 
 from kith_client.book.import_circles import CirclesOfImport
 from kith_client.book.issues import SET_ASIDE
+from kith_client.book.layers import Layers
 from kith_client.book.parts import PART_BYTES, Parts, cut
 from kith_client.book.photos import PHOTO
 from kith_client.book.properties import TAKEN, Places, contact_value, put_and_remember, put_units, units_of
@@ -184,9 +185,11 @@ class Importer:
 
 def known_contacts(contents: Contents) -> Iterator[KnownContact]:
     """The contacts of a book, as an import needs to know them."""
+    layers = Layers(contents)
     for record, content in of_kind(contents, "contact").items():
         units = units_of(content)
-        yield KnownContact(record, uid_of(units.values()), units, frozenset(_taken(content)))
+        beside = tuple((prop,) for prop, _ in layers.theirs(record))
+        yield KnownContact(record, uid_of(units.values()), units, frozenset(_taken(content)), beside)
 
 
 def _taken(content: Content) -> Iterator[bytes]:

@@ -60,6 +60,8 @@ def set_mine(
     record, content = the_one(contents, "me") or (stamp.record_id(), _EMPTY)
     units = units_of(content)
     wanted = tuple(sorted({facet_name(facet) for facet in facets}))
+    if wanted and prop.upper() == "FN":
+        raise NotAllowed("Every peer sees your name (FN), so it is in no facet; leave --facet out.")
     key = None if add else _target(content, units, prop, wanted)
     if key is None:
         unit: Unit = (given_property(prop, text, params),)

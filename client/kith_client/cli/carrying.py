@@ -87,6 +87,8 @@ def _report(out: Output, tally: Tally, dry_run: bool) -> None:
     out.line(("Would be: " if dry_run else "") + _counts(tally) + ".")
     for each in tally.set_aside[:_SHOWN]:
         out.message(f"{each.file}: {each.reason}")
+    if len(tally.set_aside) > _SHOWN:
+        out.message(f"... and {len(tally.set_aside) - _SHOWN} more.")
     if tally.set_aside and not dry_run:
         out.message("Nothing of what was set aside is lost: see 'kith issues'.")
 

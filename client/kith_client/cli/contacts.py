@@ -32,11 +32,14 @@ _TYPED = {"email": "EMAIL", "tel": "TEL", "org": "ORG", "title": "TITLE", "bday"
 async def list_command(book: Book, out: Output, query: tuple[str, ...], circle: str | None) -> None:
     """List the contacts that QUERY means: each word is in a name, address, number, organisation or circle."""
     rows = list_contacts(book.contents, " ".join(query), circle)
-    out.result({"contacts": [shapes.contact_row(row) for row in rows]}, lambda: _table(out, rows))
+    asked = bool(query or circle)
+    out.result({"contacts": [shapes.contact_row(row) for row in rows]}, lambda: _table(out, rows, asked))
 
 
-def _table(out: Output, rows: list[Row]) -> None:
-    if not rows:
+def _table(out: Output, rows: list[Row], asked: bool) -> None:
+    if not rows and asked:
+        out.message("No contact matches. 'kith list' shows all.")
+    elif not rows:
         out.message("No contacts. 'kith add NAME' or 'kith import FILE' brings some.")
         return
     short = short_ids(row.id for row in rows)

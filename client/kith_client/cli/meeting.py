@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import shlex
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from kith_client.book.dates import iso_time, parse_duration
 from kith_client.book.events import entry
+from kith_client.book.facets import facet_name, facets_of_peer, facets_on_my_card
 from kith_client.book.layers import Layers
 from kith_client.book.resolve import resolve_contact, resolve_peer, resolve_record
 from kith_client.cli.online import with_server
@@ -49,6 +51,8 @@ async def invite_command(
 
     until = vault.stamp().now + parse_duration(expires, today_of(vault)) * _DAY_MS
     found = resolve_contact(vault.contents, contact) if contact else None
+    for unused in sorted({facet_name(facet) for facet in facets} - facets_on_my_card(vault.contents)):
+        out.message(f"Nothing on your card is in the facet '{unused}' yet; the peer sees what you put there later.")
     made = await make_invite(vault, server, facets, found, reusable=reusable, expires=until)
     if qr is not None:
         await asyncio.to_thread(_write_qr, made.link, qr)
@@ -161,7 +165,7 @@ def _peer(layers: Layers, row: PeerRow) -> dict[str, Any]:
         "host": row.host,
         "state": row.state,
         "trust": row.trust,
-        "facets": list(row.facets),
+        "facets": sorted(facets_of_peer(layers.contents, row.record)),
         "updated": iso_time(row.updated) if row.updated is not None else None,
         "missing": row.missing,
     }
@@ -188,7 +192,7 @@ async def verify_command(book: Book, out: Output, peer: str, number: str | None)
     if number is None:
         out.message(f"Compare this with what {name} sees, by telephone or in person:")
         out.result({"safety_number": shown}, lambda: out.line(shown))
-        out.message(f"If it is the same: kith verify {name} --number 'NUMBER'")
+        out.message(f"If it is the same: kith verify {shlex.quote(name)} --number 'NUMBER'")
         return
     contact = book.contents[found].value("contact")
     about = contact if isinstance(contact, bytes) else None

@@ -40,12 +40,16 @@ def init_command(server: str, name: str, device: str | None, token: str, no_pass
     if no_passphrase:
         out.message(f"The device's key is in {home.key_file}, which only you can read. Whoever gets it can read all.")
     if not chosen.json and not chosen.yes and sys.stdin.isatty():
-        _ask_words(out, made.recovery_phrase.split())
+        try:
+            _ask_words(out, made.recovery_phrase.split())
+        except click.Abort:
+            out.warn("\nThe address book is made. The phrase above is not shown again: write it down now.")
 
 
 def _show_phrase(out: Output, phrase: str) -> None:
     out.message("Your recovery phrase. Write it down on paper; it is shown only now, and kept nowhere.")
-    out.message("It brings your address book back when all devices are lost. Whoever has it can read everything.")
+    out.message("It is what can bring your address book back when all devices are lost (the command for it comes in a")
+    out.message("later version). Whoever has it can read everything.")
     out.message("It cannot be replaced: without it, a new address book is the only way, and peers see the change.\n")
     words = phrase.split()
     for start in range(0, len(words), _COLUMNS):

@@ -48,7 +48,7 @@ async def sync_command(vault: Vault, server: HomeServer, out: Output) -> None:
         out.result(document, lambda: _report(out, report))
         return
     if not out.json:
-        _report(out, report)
+        _report(out, dataclasses.replace(report, alarms=[]))
     # The vault itself is in step, but somebody's server broke a promise: that must not pass unseen.
     click.get_current_context().exit(out.failed(alarm, "\n".join(report.alarms), ALARM, **document))
 
@@ -64,6 +64,8 @@ def _report(out: Output, report: Report) -> None:
     out.line(f"Sent {report.pushed}, fetched {report.pulled} entries.")
     if report.parcels_in or report.parcels_out or report.waiting:
         out.line(f"Peers: {report.parcels_in} received, {report.parcels_out} delivered, {report.waiting} on the way.")
+    for alarm in report.alarms:
+        out.warn(f"Warning: {alarm}")
     if report.conflicts:
         out.message(f"{report.conflicts} values were changed in two places; both are kept: see 'kith issues'.")
 

@@ -16,6 +16,7 @@ from kith_client.contacts.fields import properties
 from kith_client.contacts.groups import categories, plain_uid
 from kith_client.contacts.matching import Same, one_person, same
 from kith_client.contacts.model import REGISTERS, Card, Property, SetAside, Unit, keyed_units, lead_property
+from kith_client.contacts.views import display_name, name_from_words
 
 RandomIds = Callable[[Iterable[str]], Callable[[], bytes]]
 """Given the keys that a contact has, a source of random ids for further ones."""
@@ -37,6 +38,8 @@ class KnownContact:
     uid: str
     units: Mapping[str, Unit]
     taken: frozenset[bytes] = frozenset()
+    beside: tuple[Unit, ...] = ()
+    """What a peer shares about itself: an exported card says it too, and that makes it nobody's own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,14 +75,17 @@ Plan = NewContact | UpdatedContact | Unchanged | SetAside
 class _Known:
     """A contact's units, and what they say: worked out when first asked, as most imports never ask."""
 
-    def __init__(self, units: Mapping[str, Unit]) -> None:
+    def __init__(self, units: Mapping[str, Unit], beside: tuple[Unit, ...] = ()) -> None:
         self.units = dict(units)
+        self._beside = beside
         self._said: set[Same] | None = None
 
     @property
     def said(self) -> set[Same]:
         if self._said is None:
-            self._said = set(map(same, self.units.values()))
+            units = (*self.units.values(), *self._beside)
+            # A card of version 3.0 has to have an N: an export makes one from the name, which says nothing new.
+            self._said = set(map(same, (*units, name_from_words(display_name(units)))))
         return self._said
 
     def put(self, units: Mapping[str, Unit]) -> None:
@@ -96,7 +102,7 @@ class ImportIndex:
         self._by_fingerprint: dict[bytes, bytes] = {}
         self._by_uid: dict[str, list[bytes]] = {}
         for contact in known:
-            self._learn(contact.id, contact.units, contact.taken, contact.uid)
+            self._learn(contact.id, contact.units, contact.taken, contact.uid, contact.beside)
 
     def plan(self, card: Card) -> Plan:
         """What to do with `card`. An empty card is `SetAside`."""
@@ -131,8 +137,10 @@ class ImportIndex:
         """Contacts by `plain_uid`, to resolve the members of groups. Of two with one UID, the older."""
         return {uid: ids[0] for uid, ids in self._by_uid.items()}
 
-    def _learn(self, id_: bytes, units: Mapping[str, Unit], taken: Iterable[bytes], uid: str) -> None:
-        self._contacts[id_] = _Known(units)
+    def _learn(
+        self, id_: bytes, units: Mapping[str, Unit], taken: Iterable[bytes], uid: str, beside: tuple[Unit, ...] = ()
+    ) -> None:
+        self._contacts[id_] = _Known(units, beside)
         if uid:
             self._by_uid.setdefault(plain_uid(uid), []).append(id_)
         for fingerprint in taken:

@@ -15,7 +15,7 @@ from kith_client.contacts.escapes import escape, unescape
 from kith_client.contacts.model import Property, Unit
 from kith_client.contacts.vcard_header import Params
 from kith_client.contacts.vcard_write import Version
-from kith_client.contacts.views import display_name, name_from_words
+from kith_client.contacts.views import NO_NAME, display_name, name_from_words
 
 _DATA_URI = re.compile(r"data:([^;,]{0,100})((?:;[^;,]{1,100}){0,4}?);base64\\?,", re.IGNORECASE)
 _MEDIA: Final = {"PHOTO": "image", "LOGO": "image", "SOUND": "audio", "KEY": "application"}
@@ -34,9 +34,9 @@ def to_version(units: Iterable[Unit], version: Version) -> tuple[Unit, ...]:
 
 
 def with_required(units: tuple[Unit, ...], version: Version) -> tuple[Unit, ...]:
-    """Adds FN, and in 3.0 N, where they are missing: programs refuse cards without them."""
+    """Adds FN, and in 3.0 N, where they are missing: programs refuse cards without them. Who has no name gets none."""
     names = {prop.key for unit in units for prop in unit}
-    name = display_name(units)
+    name = display_name(units).removeprefix(NO_NAME)
     added: list[Unit] = []
     if "FN" not in names:
         added.append((Property("FN", escape(name)),))

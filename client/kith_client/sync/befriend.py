@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from typing import TypeVar
 
 from kith_client.book.events import entry
-from kith_client.errors import ServerRefused
+from kith_client.errors import HeadMoved, ServerRefused, ServerUnreachable
 from kith_client.relations.accepting import Accepted, accept, check_link
 from kith_client.relations.invites import NewInvite, create_invite
 from kith_client.sync.knock import fetch_greeting
-from kith_client.sync.run import sync
+from kith_client.sync.pull import pull
+from kith_client.sync.push import push_all, settle_pending
+from kith_client.sync.run import TRIES, sync
 from kith_client.transport import HomeServer
-from kith_client.vault import Vault
+from kith_client.vault import Event, Vault
 from kith_protocol.errors import Refused
 from kith_protocol.gateway import GreetingStatus
+
+T = TypeVar("T", NewInvite, Accepted)
 
 
 async def make_invite(
@@ -27,18 +32,13 @@ async def make_invite(
     expires: int | None = None,
 ) -> NewInvite:
     """A link that grants `facets`; its greeting lies at the home server by then. `expires`: ms since 1970."""
-    made = await asyncio.to_thread(
-        create_invite,
-        vault.contents,
-        vault.stamp(),
-        server.host,
-        vault.device.fingerprint,
-        facets,
-        contact,
-        reusable,
-        expires,
-    )
-    await vault.apply(made.edit, [entry("made an invite")])
+
+    def decide() -> NewInvite:
+        own = server.host, vault.device.fingerprint
+        return create_invite(vault.contents, vault.stamp(), *own, facets, contact, reusable, expires)
+
+    made = await _commit_first(vault, server, decide)
+    await vault.mirror.add_events([vault.seal_event(Event(vault.clock(), entry("made an invite"), "me"))])
     await sync(vault, server, patience=0)
     return made
 
@@ -58,17 +58,26 @@ async def accept_invite(
         raise Refused(error.code, f"The inviter's server {invite.host} cannot be asked: {error}") from None
     if greeting.status is not GreetingStatus.FOUND:
         raise Refused("invite-gone", "This invite is used up, revoked or expired. Ask for a new one.")
-    accepted = await asyncio.to_thread(
-        accept,
-        vault.contents,
-        vault.stamp(),
-        link,
-        greeting.greeting,
-        server.host,
-        vault.device.fingerprint,
-        facets,
-        contact,
-    )
-    await vault.apply(accepted.edit, [accepted.event])
+
+    def decide() -> Accepted:
+        own = server.host, vault.device.fingerprint
+        return accept(vault.contents, vault.stamp(), link, greeting.greeting, *own, facets, contact)
+
+    accepted = await _commit_first(vault, server, decide)
+    await vault.mirror.add_events([vault.seal_event(Event(vault.clock(), accepted.event, "me"))])
     await sync(vault, server)
     return accepted
+
+
+async def _commit_first(vault: Vault, server: HomeServer, decide: Callable[[], T]) -> T:
+    """Decides on the newest state and commits: with the server down, nothing is kept."""
+    await settle_pending(vault, server)
+    for _ in range(TRIES):
+        await pull(vault, server)
+        decided = await asyncio.to_thread(decide)
+        try:
+            await push_all(vault, server, decided.edit)
+        except HeadMoved:
+            continue
+        return decided
+    raise ServerUnreachable("Other devices write all the time; try again.")

@@ -13,7 +13,7 @@ from typing import Final
 from kith_server.errors import HttpRefusal
 from kith_server.outbound import Outbound, OutboundRefused, OutboundUnreachable
 
-FRESH: Final = 3600 * 1000
+FRESH: Final = 5 * 60 * 1000
 """Milliseconds that a statement is handed out without asking again."""
 FRESH_FAILURE: Final = 5_000
 """Milliseconds that a failure is: a client that asks all the time does not make us knock all the time."""

@@ -178,7 +178,9 @@ def test_me_set_with_several_lists_their_ids() -> None:
 
 def test_the_name_on_my_card_can_be_changed_and_not_removed() -> None:
     book = new_book()
-    book.put(set_mine(book.contents, book.stamp(), "FN", "Anna Klein", ["work"])[0])
+    with pytest.raises(NotAllowed):  # every peer sees it, so a facet would promise something else
+        set_mine(book.contents, book.stamp(), "FN", "Anna at work", ["work"])
+    book.put(set_mine(book.contents, book.stamp(), "FN", "Anna Klein")[0])
     assert my_name(book.contents) == "Anna Klein"
     with pytest.raises(NotAllowed):
         unset_mine(book.contents, book.stamp(), "fn")
