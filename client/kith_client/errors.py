@@ -17,9 +17,16 @@ class ServerRefused(KithError):
 
     fault = Fault.SERVER
 
-    def __init__(self, code: str, message: str) -> None:
+    def __init__(self, code: str, message: str, status: int = 0) -> None:
         super().__init__(message)
         self.code = code
+        self.status = status
+        """HTTP status; 0 where the answer was no error of HTTP."""
+
+    @property
+    def final(self) -> bool:
+        """Whether the same request would be refused again, however often it is repeated."""
+        return (400 <= self.status < 500 and self.status not in (401, 408, 425, 429)) or self.status == 507
 
 
 class HeadMoved(KithError):

@@ -7,6 +7,7 @@ asked for once. Without a passphrase the key lies beside the vault in a file tha
 from __future__ import annotations
 
 import os
+import unicodedata
 from collections.abc import Mapping
 from pathlib import Path
 from typing import ClassVar, Final
@@ -75,7 +76,9 @@ def derive_key(passphrase: str, salt: bytes, memory: int = ARGON_MEMORY, passes:
     """Argon2id, 32 bytes. Takes about 0.15 s by intention: call it in a thread."""
     from nacl.pwhash import argon2id
 
-    return argon2id.kdf(KEY_BYTES, passphrase.encode(), salt, opslimit=passes, memlimit=memory)
+    # One spelling for what looks the same; bytes that are no text (from the environment) stay what they are.
+    typed = unicodedata.normalize("NFC", passphrase).encode("utf-8", "surrogateescape")
+    return argon2id.kdf(KEY_BYTES, typed, salt, opslimit=passes, memlimit=memory)
 
 
 def seal_key_file(keys: DeviceKeys, passphrase: str | None) -> tuple[bytes, bytes]:

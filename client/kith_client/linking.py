@@ -14,13 +14,13 @@ from dataclasses import dataclass
 from typing import Final
 
 from kith_client.book.names import device_name
-from kith_client.errors import HeadMoved, ServerRefused, VaultExists
+from kith_client.errors import HeadMoved, ServerRefused
 from kith_client.home import Home
 from kith_client.keyfile import DeviceKeys
 from kith_client.mirror import Mirror
 from kith_client.online import signed_in
 from kith_client.record_index import RecordIndex
-from kith_client.setup import keep_keys, new_device, new_mirror
+from kith_client.setup import check_unused, keep_keys, new_device, new_home
 from kith_client.stamp import Edit, the_one
 from kith_client.sync.building import added_since, adding, removing
 from kith_client.sync.feed import FeedVerifier, check_tree
@@ -126,8 +126,7 @@ async def join_vault(
     progress: Progress = no_progress,
 ) -> Vault:
     """Makes this device a member by the code that another one shows, and fetches the vault. The opened vault."""
-    if home.exists:
-        raise VaultExists(f"There is an address book in {home.path} already. Choose another folder with --home.")
+    check_unused(home)
     code = parse_code(code_text)
     async with HomeServer.connect(url) as server:
         device = new_device()
@@ -144,12 +143,9 @@ async def join_vault(
             raise
         verify_server_statement(await server.statement(), grant.fingerprint, server.host, clock())
         keys = DeviceKeys(server.url, grant.fingerprint, grant.vault, device.sign.seed, device.seal.seed)
-        mirror = await new_mirror(home)
-        try:
+        async with new_home(home) as mirror:
             await _first_pull(mirror, signed_in(server, keys, clock), keys, grant, progress)
-        finally:
-            await mirror.close()
-    await keep_keys(home, keys, passphrase)
+            await keep_keys(home, keys, passphrase)
     return await Vault.open(home, lambda: passphrase or "", clock)
 
 

@@ -162,15 +162,6 @@ class Mirror:
         """Forgets unsent edits that came to nothing."""
         await self._write(lambda c: _settle(c, {}, records))
 
-    async def save_pending(self, push: bytes, drafts: Mapping[bytes, bytes | None]) -> None:
-        """Keeps the exact bytes of a push before they are sent, with unsent edits that it brought up to date."""
-
-        def work(c: Connection) -> None:
-            _set_state(c, {PENDING: push})
-            c.executemany("REPLACE INTO drafts VALUES (?, ?)", drafts.items())
-
-        await self._write(work)
-
     async def stage(
         self, commits: list[tuple[int, bytes, bytes]], records: list[tuple[bytes, bytes, bytes | None]]
     ) -> None:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import os
-from contextlib import suppress
+from collections.abc import AsyncIterator
+from contextlib import ExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 
 from kith_client import keyfile, unlock
 from kith_client.book.me import first_card
-from kith_client.errors import HeadMoved, ServerUnreachable, VaultExists
+from kith_client.errors import VaultExists
 from kith_client.home import Home
 from kith_client.keyfile import DeviceKeys
 from kith_client.mirror import AcceptedPush, Mirror
@@ -23,7 +24,7 @@ from kith_protocol import wire
 from kith_protocol.chain import begin, freeze_chain
 from kith_protocol.encoding import decode
 from kith_protocol.epoch import encode_keys
-from kith_protocol.errors import Refused
+from kith_protocol.errors import KithError, Refused
 from kith_protocol.member import MemberKeys, MemberKind
 from kith_protocol.persona import FIRST_NUMBER, person_id, sign_persona
 from kith_protocol.phrase import ENTROPY_BYTES, paper_keys, phrase_of, root_key
@@ -62,8 +63,7 @@ async def create_vault(
 
     Raises `VaultExists`, `ServerUnreachable` or `ServerRefused`; then nothing is kept.
     """
-    if home.exists:
-        raise VaultExists(f"There is an address book in {home.path} already. Choose another folder with --home.")
+    check_unused(home)
     if not name.strip():
         raise Refused("no-name", "Your name is empty; peers see it, so give one with --name.")
     async with HomeServer.connect(url) as server:
@@ -75,12 +75,10 @@ async def create_vault(
         chain = begin(commit, keys)
         local = DeviceKeys(server.url, fingerprint, chain.vault, device.sign.seed, device.seal.seed)
         first = await asyncio.to_thread(_first_records, entropy, device, name, device_name, clock())
-        mirror = await new_mirror(home)
-        await mirror.apply_push(
-            AcceptedPush(freeze_chain(chain), {}, [(chain.number, commit.raw, encode_keys(keys))], [])
-        )
-        await mirror.close()
-        await keep_keys(home, local, passphrase)
+        async with new_home(home) as mirror:
+            row = (chain.number, commit.raw, encode_keys(keys))
+            await mirror.apply_push(AcceptedPush(freeze_chain(chain), {}, [row], []))
+            await keep_keys(home, local, passphrase)
         async with await Vault.open(home, lambda: passphrase or "", clock) as vault:
             await vault.apply(first, ["began the address book"])
             await _push_first(vault, signed_in(server, vault.device, clock))
@@ -101,12 +99,28 @@ def pin_server(raw: bytes, host: str, now: int) -> bytes:
     return fingerprint
 
 
-async def new_mirror(home: Home) -> Mirror:
-    """An empty mirror for a device that is not there before its key file is written."""
-    home.create()
-    for leftover in home.path.glob(home.mirror.name + "*"):
-        leftover.unlink()  # of an attempt that broke off before its key file was written
-    return await Mirror.open(home.mirror)
+@asynccontextmanager
+async def new_home(home: Home) -> AsyncIterator[Mirror]:
+    """An empty mirror for a device that is not there before its key file is written, which belongs into the block.
+
+    Nobody else can begin in the same folder meanwhile. Raises `VaultExists` or `Busy`.
+    """
+    with ExitStack() as stack:
+        await asyncio.to_thread(stack.enter_context, home.lock())
+        check_unused(home)
+        for leftover in home.path.glob(home.mirror.name + "*"):
+            leftover.unlink()  # of an attempt that broke off before its key file was written
+        mirror = await Mirror.open(home.mirror)
+        try:
+            yield mirror
+        finally:
+            await mirror.close()
+
+
+def check_unused(home: Home) -> None:
+    """Raises `VaultExists` where there is an address book already."""
+    if home.exists:
+        raise VaultExists(f"There is an address book in {home.path} already. Choose another folder with --home.")
 
 
 async def keep_keys(home: Home, keys: DeviceKeys, passphrase: str | None) -> None:
@@ -135,6 +149,6 @@ def _first_records(entropy: bytes, device: MemberKeys, name: str, device_name: s
 
 
 async def _push_first(vault: Vault, server: HomeServer) -> None:
-    # Should it fail, the vault is made all the same, and the next sync sends the edits.
-    with suppress(ServerUnreachable, HeadMoved):
+    # Whatever goes wrong: the vault is made, its phrase must be shown now, and the next sync sends the edits.
+    with suppress(KithError):
         await push_all(vault, server, {})

@@ -6,6 +6,7 @@ Verifies nothing that the server says about a vault; that is the caller's. Every
 from __future__ import annotations
 
 import asyncio
+import io
 import ipaddress
 import ssl
 import time
@@ -221,7 +222,7 @@ class HomeServer:
         headers = {"Accept-Encoding": "identity", "Content-Type": wire.CONTENT_TYPE, **headers}
         try:
             async with self._http.request(
-                method, self.url + path, data=body, headers=headers, allow_redirects=False
+                method, self.url + path, data=None if body is None else io.BytesIO(body), headers=headers, allow_redirects=False
             ) as response:
                 yield response
         except aiohttp.ClientConnectorCertificateError:
@@ -248,7 +249,7 @@ class HomeServer:
                 return ServerRefused("server-error", f"The server {self.host} has a problem (HTTP {status}).")
             return ServerRefused("not-kithbook", f"{self.host} does not answer like a Kithbook server (HTTP {status}).")
         code = "session" if status == 401 else failure.code
-        return ServerRefused(code, f"The server {self.host} says: {failure.message[:500]}")
+        return ServerRefused(code, f"The server {self.host} says: {failure.message[:500]}", status)
 
     def _note_time(self, response: aiohttp.ClientResponse) -> None:
         try:

@@ -30,6 +30,9 @@ class Unit:
     by: bytes = b""
     """The first 8 bytes of the editing member's id."""
 
+    def __repr__(self) -> str:
+        return "Unit(...)"
+
     @property
     def fingerprint(self) -> bytes:
         """Hash of the value, to break ties the same way everywhere."""
@@ -44,6 +47,9 @@ class Content:
     units: Mapping[str, Unit]
     extra: Mapping[str, Value] = field(default_factory=dict)
     """What a newer program wrote beside kind and units; carried along."""
+
+    def __repr__(self) -> str:
+        return f"Content({self.kind!r}, {len(self.units)} units)"
 
     def value(self, key: str, default: Value = None) -> Value:
         """The value of the unit `key`."""

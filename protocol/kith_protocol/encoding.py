@@ -25,6 +25,10 @@ class Statement(msgspec.Struct, array_like=True, forbid_unknown_fields=True, fro
     SIZES: ClassVar[Mapping[str, int]] = {}
     """Byte fields of one exact size."""
 
+    def __repr__(self) -> str:
+        """Names the kind alone: many statements carry keys, and a repr ends up in logs and traces."""
+        return f"{type(self).__name__}(...)"
+
     def check(self) -> None:
         """Raises `DecodingError` where a field is out of its bounds; annotations are not relied upon."""
         for name, size in self.SIZES.items():

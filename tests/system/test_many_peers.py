@@ -19,6 +19,6 @@ async def test_more_changes_of_the_program_than_a_push_may_carry_go_out_in_sever
         async with await Vault.open(Home(tmp_path / "home"), clock=site.clock) as vault, home_server(vault) as server:
             before, stamp = vault.chain.number, vault.stamp()
             edit = {stamp.record_id(): stamp.content("theirs", {"channel": b""}) for _ in range(MAX_CHANGES + 1)}
-            assert await push_all(vault, server, dict(edit)) == MAX_CHANGES + 1
+            assert await push_all(vault, server, {}, dict(edit)) == MAX_CHANGES + 1
             assert vault.chain.number == before + 2
             assert edit.items() <= vault.contents.items()

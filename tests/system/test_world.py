@@ -236,7 +236,8 @@ class World(RuleBasedStateMachine):
             self.run(self._sync(name, Plan()))
         laptop, phone = (dict(self.vaults[name].contents) for name in ANNAS)
         assert laptop == phone
-        everything = repr(laptop) + repr(dict(self.vaults["bob"].contents))
+        held = [*laptop.values(), *self.vaults["bob"].contents.values()]
+        everything = repr([content.to_map() for content in held])
         assert [value for value in self.entered if value not in everything] == []
         (peer,) = of_kind(laptop, "peer")
         mine = sorted((prop.name, prop.value) for prop in view_of(laptop, peer))

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Final
 
-from kith_client.errors import HeadMoved, ManyDeletions
+from kith_client.errors import HeadMoved, ManyDeletions, ServerRefused
 from kith_client.mirror import PENDING, AcceptedPush
 from kith_client.stamp import Edit
 from kith_client.sync.building import NO_STEP, MembershipStep, build_push
@@ -16,7 +16,7 @@ from kith_client.transport import HomeServer
 from kith_client.vault import Vault
 from kith_protocol.chain import extend, freeze_chain
 from kith_protocol.commit import DELETED, MAX_CHANGES, ChangeList, parse_commit
-from kith_protocol.encoding import decode, encode
+from kith_protocol.encoding import Statement, decode, encode
 from kith_protocol.epoch import parse_keys
 from kith_protocol.recordheader import read_header
 from kith_protocol.suite import digest
@@ -26,37 +26,60 @@ PUSH_BYTES: Final = 3 * 1024 * 1024
 """Bytes of records in one commit: small enough that neither side holds much, large enough that few are needed."""
 
 
+class Pending(Statement, frozen=True):
+    """A push whose outcome is not known yet, kept before it is sent."""
+
+    push: bytes
+    displaced: tuple[tuple[bytes, bytes], ...]
+    """Unsent edits that it contains in a newer form: record id and hash of the edit, empty for a deletion."""
+
+
 async def settle_pending(vault: Vault, server: HomeServer) -> bool:
-    """Sends the push whose outcome is unknown once more. Whether there was one that the vault now has."""
+    """Sends the push whose outcome is unknown once more. Whether there was one that the vault now has.
+
+    One that is not in the chain by now never will be, and one that the server refuses for good neither: the unsent
+    edits in it are still there and go out with the next.
+    """
     raw = await vault.mirror.state(PENDING)
     if raw is None:
         return False
+    pending = decode(raw, Pending)
     try:
-        await server.push(vault.id, raw)
+        await server.push(vault.id, pending.push)
     except HeadMoved:
-        # It is not in the chain, so it never will be: the edits in it are still unsent and go out with the next.
         await vault.mirror.set_state({PENDING: None})
         return False
-    await _accept(vault, decode(raw, Push))
+    except ServerRefused as refusal:
+        if not refusal.final:
+            raise
+        await vault.mirror.set_state({PENDING: None})
+        return False
+    await _accept(vault, pending)
     await vault.read_records()
     return True
 
 
-async def push_all(vault: Vault, server: HomeServer, machine: Edit, *, allow_deletions: bool = False) -> int:
-    """Sends every unsent edit, and `machine`, what the program itself changes; it goes first.
+async def push_all(
+    vault: Vault, server: HomeServer, whole: Edit, loose: Edit | None = None, *, allow_deletions: bool = False
+) -> int:
+    """Sends every unsent edit, after what the program itself changes: `whole` in one commit, `loose` in any number.
 
     Returns how many records were sent. Raises `HeadMoved`: pull, plan again, push again.
     """
     await _check_deletions(vault, allow_deletions)
-    parts = deque(_parts(await vault.seal_drafts(machine)))
+    machine: Edit = {**whole, **(loose or {})}
+    parts = deque(_parts(await vault.seal_drafts(whole), await vault.seal_drafts(loose or {})))
+    waiting = set(machine)
     sent = 0
     while True:
         batch = parts.popleft() if parts else {}
-        batch.update(await _next_drafts(vault, batch))
+        own = {record: machine[record] for record in batch}
+        batch.update(await _next_drafts(vault, batch, waiting))
         if not batch:
             return sent
         await commit(vault, server, batch)
-        vault.show({record: machine[record] for record in batch if record in machine})
+        vault.show(own)
+        waiting.difference_update(own)
         sent += len(batch)
 
 
@@ -70,29 +93,36 @@ async def commit(
 ) -> None:
     """One commit: id → sealed record or None. Kept, sent, and made visible once the server has it."""
     changes = {record: DELETED if blob is None else digest(blob) for record, blob in records.items()}
-    root = vault.index.root_with(changes)
+    root = await asyncio.to_thread(vault.index.root_with, changes)
     push = await asyncio.to_thread(
         build_push, vault.chain, vault.member, records, root, vault.clock(), step=step, epoch=epoch
     )
-    raw = encode(push)
     unsent = await vault.mirror.drafts(records)
-    await vault.mirror.save_pending(raw, {record: records[record] for record in records if record in unsent})
+    displaced = tuple(sorted((record, _mark(blob)) for record, blob in unsent.items()))
+    pending = Pending(encode(push), displaced)
+    await vault.mirror.set_state({PENDING: encode(pending)})
     try:
-        await server.push(vault.id, raw)
+        await server.push(vault.id, pending.push)
     except HeadMoved:
         await vault.mirror.set_state({PENDING: None})
         raise
-    await _accept(vault, push)
+    except ServerRefused as refusal:
+        if refusal.final:
+            await vault.mirror.set_state({PENDING: None})
+        raise
+    await _accept(vault, pending)
 
 
-async def _accept(vault: Vault, push: Push) -> None:
+async def _accept(vault: Vault, pending: Pending) -> None:
     """Takes a push that the server has into the mirror."""
+    push = decode(pending.push, Push)
     commit_, keys = parse_commit(push.commit), parse_keys(push.keys)
     chain = extend(vault.chain, commit_, keys)
     changes = dict(decode(push.changes, ChangeList).changes)
-    blobs = dict(push.records)
+    blobs, displaced = dict(push.records), dict(pending.displaced)
     drafts = await vault.mirror.drafts(changes)
-    settled = [record for record in changes if record in drafts and drafts[record] == blobs.get(record)]
+    # An edit that was made since, after a crash, stays one.
+    settled = [record for record, blob in drafts.items() if displaced.get(record) == _mark(blob)]
     await vault.mirror.apply_push(
         AcceptedPush(
             freeze_chain(chain),
@@ -103,18 +133,23 @@ async def _accept(vault: Vault, push: Push) -> None:
     )
     new_keys = chain.epoch != vault.chain.epoch
     vault.chain = chain
-    vault.index.update(changes)
+    await asyncio.to_thread(vault.index.update, changes)
     if new_keys:
         vault.record_keys = await vault.record_keys_for(chain, staged=False, whole=False)
 
 
-def _parts(sealed: Mapping[bytes, bytes | None]) -> Iterator[dict[bytes, bytes | None]]:
-    """Cuts what the program changes into as many commits as the limits of a push ask for; mostly one."""
-    part: dict[bytes, bytes | None] = {}
-    size = 0
-    for record, blob in sealed.items():
+def _mark(draft: bytes | None) -> bytes:
+    return DELETED if draft is None else digest(draft)
+
+
+def _parts(
+    whole: dict[bytes, bytes | None], loose: Mapping[bytes, bytes | None]
+) -> Iterator[dict[bytes, bytes | None]]:
+    """What the program changes as commits: `whole` uncut, `loose` cut where the limits of a push ask for it."""
+    part, size = dict(whole), sum(len(blob or b"") for blob in whole.values())
+    for record, blob in loose.items():
         size += len(blob or b"")
-        if part and (len(part) == MAX_CHANGES or size > PUSH_BYTES):
+        if part and (len(part) >= MAX_CHANGES or size > PUSH_BYTES):
             yield part
             part, size = {}, len(blob or b"")
         part[record] = blob
@@ -122,8 +157,11 @@ def _parts(sealed: Mapping[bytes, bytes | None]) -> Iterator[dict[bytes, bytes |
         yield part
 
 
-async def _next_drafts(vault: Vault, taken: Mapping[bytes, bytes | None]) -> dict[bytes, bytes | None]:
-    """Unsent edits that fit into a commit beside `taken`, sealed for the epoch in force."""
+async def _next_drafts(
+    vault: Vault, taken: Mapping[bytes, bytes | None], waiting: Collection[bytes]
+) -> dict[bytes, bytes | None]:
+    """Unsent edits that fit into a commit beside `taken`, sealed for the epoch in force; not of records in `waiting`,
+    which the program changes itself."""
     room = PUSH_BYTES - sum(len(blob or b"") for blob in taken.values())
     if room <= 0 or len(taken) >= MAX_CHANGES:
         return {}
@@ -132,13 +170,13 @@ async def _next_drafts(vault: Vault, taken: Mapping[bytes, bytes | None]) -> dic
     void = [record for record, blob in drafts.items() if blob is None and record not in vault.index]
     if void:
         await vault.mirror.drop_drafts(void)
-        return await _next_drafts(vault, taken)
+        return await _next_drafts(vault, taken, waiting)
     stale = {r: blob for r, blob in drafts.items() if blob is not None and read_header(blob)[1] != vault.chain.epoch}
     if stale:
         fresh = await vault.seal_drafts(await vault.open_drafts(stale))
         await vault.mirror.save_drafts(fresh, [])
         drafts.update(fresh)
-    return {record: blob for record, blob in drafts.items() if record not in taken}
+    return {record: blob for record, blob in drafts.items() if record not in waiting}
 
 
 async def _check_deletions(vault: Vault, allowed: bool) -> None:

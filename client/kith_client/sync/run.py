@@ -25,8 +25,9 @@ from kith_protocol.wire import StoredParcel
 
 TRIES: Final = 10
 """Rounds in which another device may write first."""
-MAX_PARCELS: Final = 200
-"""Parcels after which no further page is taken in with the same commit, so that what they change fits into one."""
+MAX_PARCELS: Final = 100
+"""Parcels after which no further page is taken in with the same commit, so that what they change fits into one: a page
+has at most 70 of the large ones that handshakes are made of, and each of those changes up to five records."""
 MAX_PARCEL_BYTES: Final = 8 * 1024 * 1024
 """Bytes of parcels after which no further page is taken in with the same commit."""
 ROUNDS: Final = 20
@@ -106,17 +107,19 @@ async def _exchange(
         taken = await asyncio.to_thread(take_in, vault.contents, stamp, parcels)
         planned = await asyncio.to_thread(plan_shares, overlay(vault.contents, taken.edit), stamp)
         try:
-            machine: Edit = {**_what_binds_first(taken.edit), **planned.edit}
-            report.pushed += await push_all(vault, server, machine, allow_deletions=allow_deletions)
+            whole, loose = _parted(taken.edit, planned.edit)
+            report.pushed += await push_all(vault, server, whole, loose, allow_deletions=allow_deletions)
         except HeadMoved:
             continue
         return taken, cursor
     raise ServerUnreachable("Other devices write all the time; everything entered here is kept. Try again.")
 
 
-def _what_binds_first(edit: Edit) -> Edit:
-    """Handshakes before items: should a flood of items need several commits, what belongs together is in the first."""
-    return dict(sorted(edit.items(), key=lambda item: item[1] is not None and item[1].kind == "theirs"))
+def _parted(taken: Edit, planned: Edit) -> tuple[Edit, Edit]:
+    """What has to go in one commit, and what may follow: handshakes hold together, items stand for themselves."""
+    both = {**taken, **planned}
+    whole = {record for record, content in taken.items() if content is None or content.kind != "theirs"}
+    return {record: both[record] for record in whole}, {r: content for r, content in both.items() if r not in whole}
 
 
 async def _commit(vault: Vault, server: HomeServer, edit: Edit, report: Report) -> None:
