@@ -174,7 +174,7 @@ def look_inside(anna_server: Server, bob_server: Server) -> None:
         for table, count, size in tables(anna_server.data):
             say(f"     Anna's server, table {table}: {count} rows, {size:,} bytes of ciphertext and numbers")
         blob = sample_record(anna_server.data)
-        say(f"   One contact, as Anna's server has it: {len(blob)} bytes, {blob[:24].hex()}...")
+        say(f"   One record, as Anna's server has it: {len(blob)} bytes, {blob[:24].hex()}...")
 
 
 def tables(data: Path) -> list[tuple[str, int, int]]:

@@ -106,9 +106,11 @@ def _told(contents: Contents) -> Iterator[Issue]:
 def _set_aside(contents: Contents) -> Iterator[Issue]:
     for record, content in of_kind(contents, SET_ASIDE).items():
         if content.value("part", 0) == 0:
-            line = content.value("line")
-            where = words(content, "file") + (f", line {line}" if isinstance(line, int) else "")
-            yield Issue(record.hex(), "set_aside", f"{where}: {words(content, 'reason')}", record=record)
+            line, reason = content.value("line"), words(content, "reason")
+            # Most reasons begin with the line themselves.
+            known = isinstance(line, int) and not reason.startswith(f"Line {line}:")
+            where = words(content, "file") + (f", line {line}" if known else "")
+            yield Issue(record.hex(), "set_aside", f"{where}: {reason}", record=record)
 
 
 def _conflicts(contents: Contents) -> Iterator[Issue]:

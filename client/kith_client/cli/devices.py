@@ -43,6 +43,9 @@ async def device_add(vault: Vault, server: HomeServer, out: Output) -> None:
     """Show a code for the new device, and wait for it; it is valid for ten minutes, and for one attempt."""
     from kith_client.linking import add_device
 
+    if not settings().yes and not sys.stdin.isatty():
+        raise click.UsageError("Nobody can be asked here whether the device is the right one; --yes says yes.")
+
     async def agree(name: str) -> bool:
         return await asyncio.to_thread(out.confirm, f"Add the device '{name}'?")
 

@@ -123,7 +123,7 @@ def test_set_aside_bytes_come_back_to_the_byte_and_go_as_a_whole(size: int) -> N
     values: dict[str, Value] = {"reason": "Line 7: no card.", "file": "a.vcf", "line": 7}
     book.put(cut(book.stamp(), "set-aside", "source", source, values))
     (issue,) = list_issues(book.contents)
-    assert (issue.kind, issue.text) == ("set_aside", "a.vcf, line 7: Line 7: no card.")
+    assert (issue.kind, issue.text) == ("set_aside", "a.vcf: Line 7: no card.")
     assert original(book.contents, issue) == source
     with pytest.raises(BadValue):
         settle(book, "other")
