@@ -21,6 +21,7 @@ from kith_protocol.server_statement import sign_server_statement
 from kith_protocol.suite import SealKey, SignKey
 from tests.adversary.scene import ALL, Frames, Scene, commits_in, headed
 from tests.adversary.world import Device
+from tests.support.lying_proxy import TamperAnswer
 from tests.support.vaults import new_member
 
 TamperMessage = Callable[[int, bytes], bytes]
@@ -192,17 +193,34 @@ async def test_a_new_device_is_not_fooled_about_the_vault_that_it_joins(
     assert not Home(tmp_path / "new").exists
 
 
-async def test_a_server_that_is_not_the_one_the_old_device_knows_is_refused(scene: Scene, tmp_path: Path) -> None:
-    """The new device pins the fingerprint that comes under the code, not the one that the server shows."""
+def another_key(scene: Scene) -> TamperAnswer:
+    """The server shows the statement of another server key in the place of its own."""
 
-    def other_key(method: str, path: str, status: int, body: bytes) -> tuple[int, bytes]:
+    def shown(_method: str, path: str, status: int, body: bytes) -> tuple[int, bytes]:
         if path != "/.well-known/kith":
             return status, body
         now = scene.laptop.vault.clock()
         gateway = SealKey(secrets.token_bytes(32)).public
         return 200, sign_server_statement(SignKey(secrets.token_bytes(32)), _host(scene), gateway, now, now + 60_000)
 
-    scene.site.proxy.answer = other_key
+    return shown
+
+
+async def test_a_home_server_that_shows_another_key_than_the_pinned_one_gets_no_session(scene: Scene) -> None:
+    scene.site.proxy.answer = another_key(scene)
+    with pytest.raises(Alarm) as raised:
+        await scene.laptop.sync()
+    assert raised.value.alarm is AlarmCode.SERVER_KEY_CHANGED
+    assert not any(path == b"/v1/sessions" for path in scene.site.proxy.seen)
+    scene.site.proxy.be_honest()
+    await scene.laptop.sync()
+
+
+async def test_a_server_that_is_not_the_one_the_old_device_knows_is_refused(scene: Scene, tmp_path: Path) -> None:
+    """The new device pins the fingerprint that comes under the code, not the one that the server shows."""
+
+    await scene.laptop.sync()  # signed in, so that only the new device sees the other key
+    scene.site.proxy.answer = another_key(scene)
     laptop, shown = scene.laptop, asyncio.Queue[str]()
 
     async def join() -> None:

@@ -108,8 +108,8 @@ def _set_aside(contents: Contents) -> Iterator[Issue]:
         if content.value("part", 0) == 0:
             line, reason = content.value("line"), words(content, "reason")
             # Most reasons begin with the line themselves.
-            known = isinstance(line, int) and not reason.startswith(f"Line {line}:")
-            where = words(content, "file") + (f", line {line}" if known else "")
+            place = f", line {line}" if isinstance(line, int) and not reason.startswith(f"Line {line}:") else ""
+            where = words(content, "file") + place
             yield Issue(record.hex(), "set_aside", f"{where}: {reason}", record=record)
 
 
