@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Final
 
 import msgspec
@@ -22,13 +23,13 @@ async def keep_places(vault: Vault, server: HomeServer) -> Edit:
 
     Returns what is to be committed, so that other devices do not close the same ones again.
     """
-    wanted = server_side(vault.contents, vault.clock())
+    wanted = await asyncio.to_thread(server_side, vault.contents, vault.clock())
     raw = await vault.mirror.state(DONE)
     done: set[bytes] = set(msgspec.msgpack.decode(raw, type=list[bytes])) if raw else set()
     standing = await _do(vault, server, wanted, done)
     if standing != done:
         await vault.mirror.set_state({DONE: msgspec.msgpack.encode(sorted(standing))})
-    return cleared(vault.contents, vault.stamp(), wanted)
+    return await asyncio.to_thread(cleared, vault.contents, vault.stamp(), wanted)
 
 
 async def _do(vault: Vault, server: HomeServer, wanted: ServerSide, done: set[bytes]) -> set[bytes]:
