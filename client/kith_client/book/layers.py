@@ -73,6 +73,10 @@ class Layers:
         trash = of_kind(self.contents, "trash").values()
         return {original: content for content in trash if isinstance(original := content.value("original"), bytes)}
 
+    def _own(self, contact: bytes) -> Content:
+        """What I know of a contact: nothing, where another device deleted it while this one connected it."""
+        return self.contents.get(contact) or Content("contact", {})
+
     def theirs(self, contact: bytes) -> list[tuple[Property, str]]:
         """What the contact's peer shares about itself, with the peer's id."""
         return self.shared.properties(contact) if contact in self.peers else []
@@ -92,7 +96,7 @@ class Layers:
         if contact in self.cards:
             card = self.cards[contact]
             return [Shown(f"theirs-{place}", prop, card.peer) for place, prop in enumerate(card.properties)]
-        content = self.contents[contact]
+        content = self._own(contact)
         mine = [Shown(key, prop, MINE) for key, unit in units_of(content).items() for prop in unit]
         hiding = {_identity(item.property) for item in mine}
         theirs = [(prop, peer) for prop, peer in self.theirs(contact) if _identity(prop) not in hiding]
@@ -100,7 +104,7 @@ class Layers:
 
     def units(self, contact: bytes) -> list[Unit]:
         """As `shown`, as units."""
-        mine = list(units_of(self.contents[contact]).values())
+        mine = list(units_of(self._own(contact)).values())
         if contact not in self.peers:
             return mine
         return mine + [(item.property,) for item in self.shown(contact) if item.origin != MINE]
@@ -119,7 +123,7 @@ class Layers:
 
     def names(self, contact: bytes) -> tuple[str, ...]:
         """What a contact is called: first how it is shown, then as the peer calls itself."""
-        content = self.contents[contact]
+        content = self._own(contact)
         if contact not in self.peers:
             return (name_of(content),)
         own = full_name(content)

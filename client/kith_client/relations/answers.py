@@ -117,6 +117,7 @@ def _connect(inbox: Inbox, invite: InviteRecord, answer: OpenedAnswer, me: OwnPe
     name = answer.body.name
     peer = attach(draft, channel, answer.persona.person, name, host, invite.contact, invite.facets)
     draft.change(channel, {"peer": peer})
+    draft.change(invite.id, {"peer": peer})
     end_others(draft, peer, channel)
     inbox.event(peer, "accepted your invite")
 

@@ -1,11 +1,13 @@
 """Taking in what stands inside a peer's parcel: shares, withdrawals, a change of key or address, a farewell.
 
-Newest version wins, whatever the order of arrival. One message that is refused does not stop the others.
+Newest version wins, whatever the order of arrival: of a whole batch only the newest message about each item is taken
+in, so that a peer who sends very many costs little. One message that is refused does not stop the others.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import cached_property
 from typing import Final
 
 from msgspec.structs import replace
@@ -16,7 +18,7 @@ from kith_client.relations.records import ANNOUNCED, Channel, TheirItem
 from kith_protocol import labels
 from kith_protocol.commit import RECORD_ID_BYTES
 from kith_protocol.encoding import Value, encode
-from kith_protocol.errors import DecodingError, Refused
+from kith_protocol.errors import DecodingError, KithError, Refused
 from kith_protocol.parcel import MAX_ITEMS, Bye, Moved, ParcelBody, Rekey, Share, Versions, Withdraw
 from kith_protocol.relationship import RelationshipEvent, next_state
 from kith_protocol.share import Decision, ShareKind, apply_share, digest_of, payload_of
@@ -36,40 +38,90 @@ _SHARED: Final = {
 }
 
 
-def take_body(inbox: Inbox, channel: Channel, body: ParcelBody, sequence: int) -> None:
-    """Everything that one parcel (or a finish, `sequence` 0) says, into the draft."""
-    items = _Items(inbox, channel)
-    for message in body.messages:
-        try:
-            match message:
-                case Share() | Withdraw():
-                    items.take(message)
-                case Rekey() | Moved():
-                    _change_address(inbox, channel.id, message, sequence)
-                case Bye():
-                    _farewell(inbox, channel.id)
-                case _:
-                    pass  # an introduction: `take_in` leaves parcels with one for a later version
-        except (Refused, DecodingError) as problem:
-            inbox.tell("alarm", channel.id, f"A peer sent something that was not taken in. {problem}")
-    items.announce(body.versions)
+class Bodies:
+    """The bodies of one batch: addresses and farewells count at once, items when all are read."""
+
+    def __init__(self, inbox: Inbox) -> None:
+        self._inbox = inbox
+        self._items: dict[bytes, _Items] = {}
+
+    @cached_property
+    def _known(self) -> dict[bytes, list[TheirItem]]:
+        known: dict[bytes, list[TheirItem]] = {}
+        for item in records.their_items(self._inbox.draft.contents):
+            known.setdefault(item.channel, []).append(item)
+        return known
+
+    def read(self, channel: Channel, body: ParcelBody, sequence: int) -> None:
+        """What one parcel (or a finish, `sequence` 0) says."""
+        if channel.id not in self._items:
+            self._items[channel.id] = _Items(self._inbox, channel, self._known.get(channel.id, []))
+        items = self._items[channel.id]
+        for message in body.messages:
+            if isinstance(message, Share | Withdraw):
+                items.read(message)
+        items.hear(body.versions)
+        # Both kinds of address count with the parcel's sequence, so that the first of a parcel is the only one.
+        moved = next((message for message in body.messages if isinstance(message, Rekey | Moved)), None)
+        if moved is not None:
+            _change_address(self._inbox, channel.id, moved, sequence)
+        if any(isinstance(message, Bye) for message in body.messages):
+            _farewell(self._inbox, channel.id)
+
+    def settle(self) -> None:
+        """Takes in what was read of items."""
+        for items in self._items.values():
+            items.settle()
 
 
 class _Items:
-    """What is known of one peer's items."""
+    """What is known of one peer's items, and what a batch says of them."""
 
-    def __init__(self, inbox: Inbox, channel: Channel) -> None:
+    def __init__(self, inbox: Inbox, channel: Channel, known: Iterable[TheirItem]) -> None:
         self._inbox = inbox
         self._channel = channel
-        mine = (item for item in records.their_items(inbox.draft.contents) if item.channel == channel.id)
-        self._known = {item.item: item for item in mine}
+        self._known = {item.item: item for item in known}
+        self._versions = {item.item: (item.version, item.digest) for item in self._known.values()}
+        self._bytes = sum(len(item.payload or b"") for item in self._known.values())
+        self._newest: dict[bytes, Share | Withdraw] = {}
+        self._heard: dict[bytes, int] = {}
 
-    def take(self, message: Share | Withdraw) -> None:
+    def read(self, message: Share | Withdraw) -> None:
+        """Keeps a message if it is the newest about its item so far."""
+        before = self._newest.get(message.item)
+        if before is None:
+            if len(self._newest) >= MAX_KEPT_ITEMS and message.item not in self._known:
+                self._refuse(_too_many())
+                return
+            self._newest[message.item] = message
+        elif message.version > before.version:
+            self._newest[message.item] = message
+        elif message.version == before.version and message != before:
+            self._refuse(_two_contents())
+
+    def hear(self, versions: Versions) -> None:
+        """Which versions the peer says are current."""
+        for item, version in versions:
+            self._heard[item] = max(version, self._heard.get(item, 0))
+
+    def settle(self) -> None:
+        # Withdrawals first: they make room for what comes with them.
+        for message in sorted(self._newest.values(), key=lambda each: (isinstance(each, Share), each.item)):
+            try:
+                self._take(message)
+            except (Refused, DecodingError) as problem:
+                self._refuse(problem)
+        self._announce()
+
+    def _refuse(self, problem: KithError) -> None:
+        text = f"A peer sent something that was not taken in. {problem}"
+        self._inbox.tell("alarm", self._channel.id, text)
+
+    def _take(self, message: Share | Withdraw) -> None:
         """Raises `Refused` or `DecodingError`; then nothing changed."""
         if isinstance(message, Share):
             payload_of(message)
-        versions = {key: (item.version, item.digest) for key, item in self._known.items()}
-        if apply_share(versions, message) is not Decision.TAKE:
+        if apply_share(self._versions, message) is not Decision.TAKE:
             return
         self._check_room(message)
         before = self._known.get(message.item)
@@ -83,15 +135,17 @@ class _Items:
             draft.change(record, values, without=["payload"])
         else:
             draft.add("theirs", values, record)
-        self._known[message.item] = records.read_their_item(record, draft.contents[record])
+        taken = self._known[message.item] = records.read_their_item(record, draft.contents[record])
+        self._versions[message.item] = (taken.version, taken.digest)
+        self._bytes += len(taken.payload or b"") - _length(before)
         self._log(before, message)
 
-    def announce(self, versions: Versions) -> None:
+    def _announce(self) -> None:
         """Remembers which versions the peer says are current and have not come, so that a withheld one shows."""
         draft = self._inbox.draft
         now = records.read_channel(self._channel.id, draft.contents[self._channel.id]).announced
         highest = dict(now)
-        for item, version in versions:
+        for item, version in self._heard.items():
             highest[item] = max(version, highest.get(item, 0))
         missing = {item: version for item, version in highest.items() if version > self._version(item)}
         kept = dict(sorted(missing.items())[:MAX_KEPT_ITEMS])
@@ -105,10 +159,10 @@ class _Items:
 
     def _check_room(self, message: Share | Withdraw) -> None:
         if message.item not in self._known and len(self._known) >= MAX_KEPT_ITEMS:
-            raise Refused("too-many-items", f"It shares more than {MAX_KEPT_ITEMS} items, counting withdrawn ones.")
+            raise _too_many()
         if isinstance(message, Share):
-            others = (item.payload for item in self._known.values() if item.item != message.item)
-            if len(message.payload) + sum(len(payload or b"") for payload in others) > MAX_KEPT_BYTES:
+            others = self._bytes - _length(self._known.get(message.item))
+            if len(message.payload) + others > MAX_KEPT_BYTES:
                 raise Refused("too-many-items", "It shares more than is kept of one peer.")
 
     def _log(self, before: TheirItem | None, message: Share | Withdraw) -> None:
@@ -122,6 +176,18 @@ class _Items:
 def channel_items(items: Iterable[TheirItem], channel: bytes) -> dict[bytes, int]:
     """Item id → version known, of one channel."""
     return {item.item: item.version for item in items if item.channel == channel}
+
+
+def _too_many() -> Refused:
+    return Refused("too-many-items", f"It shares more than {MAX_KEPT_ITEMS} items, counting withdrawn ones.")
+
+
+def _two_contents() -> Refused:
+    return Refused("item-equivocation", "The peer sent two different things as one version of an item.")
+
+
+def _length(item: TheirItem | None) -> int:
+    return 0 if item is None else len(item.payload or b"")
 
 
 def _kind(before: TheirItem | None) -> int:

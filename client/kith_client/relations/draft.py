@@ -20,6 +20,7 @@ class Draft:
         self._base = contents
         self.contents = dict(contents)
         self._touched: set[bytes] = set()
+        self._told: dict[bytes, list[Value]] | None = None
 
     @property
     def edit(self) -> Edit:
@@ -50,8 +51,15 @@ class Draft:
 
         Bounded, because whoever holds an invite or is a peer can cause them as often as they like.
         """
-        told = [c.value("text") for c in of_kind(self.contents, "issue").values() if c.value("about") == about]
+        if self._told is None:
+            self._told = {}
+            for content in of_kind(self.contents, "issue").values():
+                whose = content.value("about")
+                if isinstance(whose, bytes):
+                    self._told.setdefault(whose, []).append(content.value("text"))
+        told = self._told.setdefault(about, [])
         if text in told or len(told) >= at_most:
             return False
+        told.append(text)
         self.add("issue", {"kind": kind, "text": text, "at": self.stamp.now, "about": about})
         return True

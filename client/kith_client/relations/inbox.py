@@ -31,7 +31,8 @@ class Inbox:
 
     draft: Draft
     handled: dict[bytes, None] = field(default_factory=dict)
-    events: dict[str, None] = field(default_factory=dict)
+    events: dict[tuple[bytes, str], None] = field(default_factory=dict)
+    """(`peer` record, what it did), in the order in which it was first seen."""
     issues: list[str] = field(default_factory=list)
 
     def handle(self, stored: StoredParcel) -> None:
@@ -42,10 +43,8 @@ class Inbox:
         return digest(stored.parcel) in self.handled
 
     def event(self, peer: bytes, what: str) -> None:
-        """Logs that a peer did something; the sentence begins with its name."""
-        name = Layers(self.draft.contents).peer_names(peer)[0]
-        contact = self.draft.contents[peer].value("contact")
-        self.events[entry(f"{name} {what}", contact if isinstance(contact, bytes) else None)] = None
+        """Logs that a peer did something; the sentence will begin with its name."""
+        self.events[peer, what] = None
 
     def tell(self, kind: str, about: bytes, text: str) -> None:
         """Leaves an issue, unless it or enough of them about the same are there."""
@@ -54,4 +53,11 @@ class Inbox:
 
     @property
     def outcome(self) -> TakenIn:
-        return TakenIn(self.draft.edit, tuple(self.handled), tuple(self.events), tuple(self.issues))
+        layers = Layers(self.draft.contents)  # once: reading names goes through the whole address book
+        events = tuple(dict.fromkeys(_line(layers, peer, what) for peer, what in self.events))
+        return TakenIn(self.draft.edit, tuple(self.handled), events, tuple(self.issues))
+
+
+def _line(layers: Layers, peer: bytes, what: str) -> str:
+    contact = layers.contents[peer].value("contact")
+    return entry(f"{layers.peer_names(peer)[0]} {what}", contact if isinstance(contact, bytes) else None)

@@ -10,16 +10,17 @@ from collections.abc import Iterable, Sequence
 
 from kith_client.relations import records
 from kith_client.relations.answers import take_answer, take_finish
-from kith_client.relations.bodies import take_body
+from kith_client.relations.bodies import Bodies
 from kith_client.relations.draft import Draft
 from kith_client.relations.inbox import Inbox, TakenIn
+from kith_client.relations.mending import mend
 from kith_client.relations.records import Channel
 from kith_client.relations.server_side import takes_answers
-from kith_client.stamp import Contents, Stamp
+from kith_client.stamp import Contents, Stamp, the_one
 from kith_protocol.errors import BadKey, BadSignature, DecodingError, Refused, Undecryptable
 from kith_protocol.handshake import Established
 from kith_protocol.parcel import Introduce, ParcelBody, ParcelContext, open_parcel
-from kith_protocol.relationship import RelationshipEvent, RelationshipState, Side, next_state
+from kith_protocol.relationship import RelationshipEvent, RelationshipState, Side, SlotKind, next_state, slot_of
 from kith_protocol.suite import SealKey
 from kith_protocol.wire import StoredParcel
 
@@ -31,11 +32,16 @@ def take_in(contents: Contents, stamp: Stamp, parcels: Sequence[StoredParcel]) -
     on the contents that were given, or drop it and ask again.
     """
     inbox = Inbox(Draft(contents, stamp))
-    _take_answers(inbox, parcels)
-    _take_finishes(inbox, parcels)
+    bodies = Bodies(inbox)
+    if the_one(contents, "persona") is not None:
+        # Handshakes wait for a persona that cannot be read; the parcels of relationships that stand do not need it.
+        _take_answers(inbox, parcels)
+        _take_finishes(inbox, bodies, parcels)
     # A parcel may need what another one brings: the inviter reads none before one confirmed the handshake.
-    while _take_bodies(inbox, parcels):
+    while _take_bodies(inbox, bodies, parcels):
         pass
+    bodies.settle()
+    mend(inbox)
     return inbox.outcome
 
 
@@ -49,14 +55,15 @@ def _take_answers(inbox: Inbox, parcels: Sequence[StoredParcel]) -> None:
             take_answer(inbox, invites[stored.mailbox], stored, me)
 
 
-def _take_finishes(inbox: Inbox, parcels: Sequence[StoredParcel]) -> None:
+def _take_finishes(inbox: Inbox, bodies: Bodies, parcels: Sequence[StoredParcel]) -> None:
     contents = inbox.draft.contents
     for channel in records.channels(contents):
-        if channel.state is RelationshipState.ANSWERED:
-            _take_finish(inbox, channel.id, [stored for stored in parcels if stored.mailbox == channel.inbox.read_id])
+        if channel.state is RelationshipState.ANSWERED and records.has_peer(contents, channel):
+            mine = [stored for stored in parcels if stored.mailbox == channel.inbox.read_id]
+            _take_finish(inbox, bodies, channel.id, mine)
 
 
-def _take_finish(inbox: Inbox, record: bytes, parcels: Iterable[StoredParcel]) -> None:
+def _take_finish(inbox: Inbox, bodies: Bodies, record: bytes, parcels: Iterable[StoredParcel]) -> None:
     contents = inbox.draft.contents
     for stored in parcels:
         channel = records.read_channel(record, contents[record])
@@ -64,24 +71,28 @@ def _take_finish(inbox: Inbox, record: bytes, parcels: Iterable[StoredParcel]) -
             return  # opened, or given up for another handshake with the same peer
         opened = take_finish(inbox, channel, stored, records.own_persona(contents))
         if opened is not None:
-            take_body(inbox, records.read_channel(record, contents[record]), opened.first, 0)
+            bodies.read(records.read_channel(record, contents[record]), opened.first, 0)
 
 
-def _take_bodies(inbox: Inbox, parcels: Sequence[StoredParcel]) -> bool:
+def _take_bodies(inbox: Inbox, bodies: Bodies, parcels: Sequence[StoredParcel]) -> bool:
     """Whether a parcel was taken in, so that others may be readable now."""
     contents = inbox.draft.contents
-    boxes = {c.inbox.read_id: c.id for c in records.channels(contents) if c.established is not None and not c.ended}
+    standing = [c for c in records.channels(contents) if c.established is not None and not c.ended]
+    boxes = {c.inbox.read_id: c.id for c in standing if records.has_peer(contents, c)}
     before = len(inbox.handled)
     for stored in parcels:
         record = boxes.get(stored.mailbox)
         if record is not None and not inbox.is_handled(stored):
-            _take_parcel(inbox, records.read_channel(record, contents[record]), stored)
+            _take_parcel(inbox, bodies, records.read_channel(record, contents[record]), stored)
     return len(inbox.handled) > before
 
 
-def _take_parcel(inbox: Inbox, channel: Channel, stored: StoredParcel) -> None:
+def _take_parcel(inbox: Inbox, bodies: Bodies, channel: Channel, stored: StoredParcel) -> None:
     established = channel.established
     if established is None or channel.ended:
+        return
+    if stored.slot == _finish_slot(established):
+        inbox.handle(stored)  # opened before, and not yet deleted; nothing else is ever put there
         return
     try:
         body = open_parcel(_context(established, stored), [SealKey(established.seal_seed)], stored.parcel)
@@ -90,7 +101,7 @@ def _take_parcel(inbox: Inbox, channel: Channel, stored: StoredParcel) -> None:
     if not _confirmed(inbox, channel, established, body) or _is_for_later(body):
         return
     inbox.handle(stored)
-    take_body(inbox, records.read_channel(channel.id, inbox.draft.contents[channel.id]), body, stored.sequence)
+    bodies.read(records.read_channel(channel.id, inbox.draft.contents[channel.id]), body, stored.sequence)
 
 
 def _confirmed(inbox: Inbox, channel: Channel, established: Established, body: ParcelBody) -> bool:
@@ -108,6 +119,11 @@ def _confirmed(inbox: Inbox, channel: Channel, established: Established, body: P
 
 def _is_for_later(body: ParcelBody) -> bool:
     return any(isinstance(message, Introduce) for message in body.messages)
+
+
+def _finish_slot(established: Established) -> bytes:
+    """Where the peer put its finish, or would have."""
+    return slot_of(established.rs, Side(established.side).receives, SlotKind.FINISH)
 
 
 def _context(established: Established, stored: StoredParcel) -> ParcelContext:

@@ -67,7 +67,7 @@ def outgoing(contents: Contents, stamp: Stamp, skip: Container[Key] = frozenset(
         found += [step for step in _steps(channel) if step.key not in skip]
         due = {key: item for key, item in channel.items.items() if item.version > channel.receipts.get(key, 0)}
         due = {key: item for key, item in due.items() if (channel.id, key.hex(), item.version) not in skip}
-        if due and channel.state in SENDING and channel.established is not None:
+        if due and channel.state in SENDING and channel.established and records.has_peer(contents, channel):
             sender = _Sender(channel, channel.established, channel_items(theirs, channel.id), stamp)
             found += sender.parcels(relevant, due)
     return found
@@ -138,7 +138,7 @@ class _Sender:
 
     def parcels(self, contents: Contents, due: dict[bytes, Item]) -> Iterator[Outgoing]:
         """The parcels that are due, each with one message."""
-        want = wanted(contents, records.peer_at(contents, self._channel.peer)).payloads
+        want = wanted(contents, records.peer_at(contents, self._channel.peer), self._channel.sent).payloads
         items = {item.ref: key for key, item in self._channel.items.items() if not item.gone}
         for key, item in sorted(due.items()):
             message: Message | None = Withdraw(key, item.version) if item.gone else None

@@ -6,7 +6,7 @@ only bytes with that digest leave. What of my card a peer sees is decided in `bo
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Final
@@ -20,8 +20,8 @@ from kith_client.contacts.model import Property, Unit, lead_property
 from kith_client.contacts.photos import photo_reference
 from kith_client.relations.images import media_type
 from kith_client.relations.joining import shortened
-from kith_client.relations.records import PeerRecord
-from kith_client.stamp import Contents
+from kith_client.relations.records import PeerRecord, is_unreadable
+from kith_client.stamp import Contents, the_one
 from kith_protocol.content import Content
 from kith_protocol.encoding import encode
 from kith_protocol.errors import DecodingError
@@ -69,24 +69,37 @@ class Wanted:
     """By `ref`; cards and notes before photos."""
     left_out: list[str] = field(default_factory=list)
     """Plain sentences about what cannot be sent. They name contacts."""
+    unknown: set[str] = field(default_factory=set)
+    """`ref`s that rest on a record which cannot be read here: nothing is decided about them, nor about their photos."""
+
+    def is_unknown(self, ref: str) -> bool:
+        """Whether the item that carries `ref` stays as it is."""
+        return ref in self.unknown or (ref.startswith(PHOTO) and ref.split("/", 2)[-1] in self.unknown)
 
 
-def wanted(contents: Contents, peer: PeerRecord) -> Wanted:
-    """All that the peer is to have now."""
+def wanted(contents: Contents, peer: PeerRecord, sent: Container[str] = frozenset()) -> Wanted:
+    """All that the peer is to have now; `sent` are the `ref`s that it has or is about to get."""
     result = Wanted()
-    cards: dict[str, tuple[str, Iterable[Unit], Callable[[tuple[SharedProperty, ...]], Payload]]] = {
-        CARD: ("your card", view_units(contents, peer.id).values(), CardView)
-    }
+    cards: dict[str, tuple[str, Iterable[Unit], Callable[[tuple[SharedProperty, ...]], Payload]]] = {}
+    if the_one(contents, "me") is None:
+        # Nobody is ever without a card: it cannot be read here, and an empty one would take everything back.
+        result.unknown.add(CARD)
+    else:
+        cards[CARD] = ("your card", view_units(contents, peer.id).values(), CardView)
     layers = Layers(contents)
     for record in peer.shares:
         content = contents.get(record)
-        if content is not None and content.kind == "note":
+        if is_unreadable(contents, record) or (
+            content is not None and is_unreadable(contents, content.value("contact"))
+        ):
+            result.unknown.add(record.hex())
+        elif content is not None and content.kind == "note":
             _add_note(result, record, content, layers)
         elif content is not None and content.kind == "contact":
             name = layers.name(record)
             known = [unit for unit in units_of(content).values() if lead_property(unit).key not in WITHHELD]
             cards[record.hex()] = (f"the card of {name}", known, _labelled(name))
-    photos = _Photos(Parts(contents, "photo", "data"), result.left_out)
+    photos = _Photos(Parts(contents, "photo", "data"), result, sent)
     for ref, (what, units, make) in cards.items():
         _add_card(result, ref, what, units, make, photos)
     result.payloads |= photos.found
@@ -104,30 +117,36 @@ def payload_for(want: Payload | Photo, items: Mapping[str, bytes]) -> Payload | 
 class _Photos:
     """The photos of cards, as items of their own."""
 
-    def __init__(self, parts: Parts, left_out: list[str]) -> None:
+    def __init__(self, parts: Parts, result: Wanted, sent: Container[str]) -> None:
         self.found: dict[str, Payload | Photo] = {}
         self._parts = parts
-        self._left_out = left_out
+        self._result = result
+        self._sent = sent
 
     def take(self, unit: Unit, ref: str, what: str) -> bool:
         """Whether a unit can be sent: it refers to no photo, or to one that was taken along."""
         digest = photo_reference(unit)
         if digest is None:
             return True
-        photo = self._photo(digest, ref)
+        own = f"{PHOTO}{digest.hex()}/{ref}"
+        data = self._data(digest)
+        if data is None and own in self._sent:
+            self._result.unknown.add(own)  # the peer has it, and my card still names it
+            return True
+        photo = "it, or a part of it, is not here" if data is None else self._photo(data, ref)
         if isinstance(photo, str):
-            self._left_out.append(f"A picture of {what} is not sent: {photo}.")
+            self._result.left_out.append(f"A picture of {what} is not sent: {photo}.")
             return False
-        self.found[f"{PHOTO}{digest.hex()}/{ref}"] = photo
+        self.found[own] = photo
         return True
 
-    def _photo(self, digest: bytes, ref: str) -> Photo | str:
-        if digest not in self._parts:
-            return "it is not here"
+    def _data(self, digest: bytes) -> bytes | None:
         try:
-            data = self._parts.joined(digest)
+            return self._parts.joined(digest) if digest in self._parts else None
         except NotFound:
-            return "a part of it is not here"
+            return None
+
+    def _photo(self, data: bytes, ref: str) -> Photo | str:
         if len(data) > MAX_PHOTO_BYTES:
             return f"it has {len(data) // 1024 + 1} KiB, and {MAX_PHOTO_BYTES // 1024} KiB can be sent"
         kind = media_type(data)

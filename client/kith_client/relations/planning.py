@@ -37,8 +37,8 @@ def plan_shares(contents: Contents, stamp: Stamp) -> Planned:
     left_out: dict[str, None] = {}
     relevant = narrowed(contents)
     for channel in records.channels(contents):
-        if channel.state in SENDING:
-            want = wanted(relevant, records.peer_at(contents, channel.peer))
+        if channel.state in SENDING and records.has_peer(contents, channel):
+            want = wanted(relevant, records.peer_at(contents, channel.peer), channel.sent)
             items = _plan(channel, want, stamp)
             changed = {key: item for key, item in items.items() if channel.items.get(key) != item}
             if changed:
@@ -64,7 +64,7 @@ def _plan(channel: Channel, want: Wanted, stamp: Stamp) -> dict[bytes, Item]:
     """The channel's items as they should be."""
     items = dict(channel.items)
     for key, item in items.items():
-        if item.ref not in want.payloads and not item.gone:
+        if item.ref not in want.payloads and not item.gone and not want.is_unknown(item.ref):
             items[key] = Item(item.ref, item.version + 1, WITHDRAWN, True)
     places = _Places(items, stamp)
     for ref, wish in want.payloads.items():

@@ -28,6 +28,9 @@ RECEIPT: Final = "receipt/"
 ANNOUNCED: Final = "announced/"
 """On a channel: the version of an item that the peer says is current, where it has not arrived."""
 
+UNREADABLE_KIND: Final = "unreadable"
+"""Kind of what stands in the contents for a record that does not open."""
+
 _T = TypeVar("_T", bound=object)
 
 
@@ -54,6 +57,8 @@ class InviteRecord:
     created: int
     answer: bytes | None
     """SHA-256 of the answer that consumed it."""
+    peer: bytes | None
+    """The `peer` record of who came through it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +98,11 @@ class Channel:
         if kept is None:
             raise DecodingError("A record of the kind channel has no handshake.")
         return kept.inbox
+
+    @property
+    def sent(self) -> frozenset[str]:
+        """The `ref`s that the peer has or is about to get."""
+        return frozenset(item.ref for item in self.items.values() if not item.gone)
 
     @property
     def ended(self) -> bool:
@@ -141,6 +151,7 @@ def read_invite(record: bytes, content: Content) -> InviteRecord:
         _state(InviteState, content),
         _field(content, "created", int),
         _optional(content, "answer", bytes),
+        _optional(content, "peer", bytes),
     )
 
 
@@ -206,6 +217,18 @@ def peers(contents: Contents) -> list[PeerRecord]:
 def their_items(contents: Contents) -> list[TheirItem]:
     """What all peers ever let me have, withdrawn items too, by id."""
     return [read_their_item(record, content) for record, content in sorted(of_kind(contents, "theirs").items())]
+
+
+def is_unreadable(contents: Contents, record: object) -> bool:
+    """Whether a record is there that does not open here: nobody knows what it says, so nothing follows from it."""
+    content = contents.get(record) if isinstance(record, bytes) else None
+    return content is not None and content.kind == UNREADABLE_KIND
+
+
+def has_peer(contents: Contents, channel: Channel) -> bool:
+    """Whether the `peer` record of a channel is here and can be read. Without it the channel rests."""
+    content = contents.get(channel.peer)
+    return content is not None and content.kind == "peer"
 
 
 def peer_at(contents: Contents, record: bytes) -> PeerRecord:
