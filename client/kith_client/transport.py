@@ -118,15 +118,14 @@ class HomeServer:
         """The frames of the feed after commit `after`, as they arrive. Raises `ServerUnreachable` if it breaks off."""
         path = f"/v1/vaults/{vault.hex()}/changes?after={after}"
         for attempt in (1, 2):
-            async with self._request("GET", path, None, await self._authorization()) as response:
-                self._note_time(response)
-                if response.status == 200:
+            try:
+                async with self._streamed(path) as response:
                     async for frame in _frames(response):
                         yield frame
-                    return
-                refusal = self._refusal(response.status, await _limited(response))
-            if refusal.code != "session" or attempt == 2:
-                raise refusal
+                return
+            except ServerRefused as refusal:
+                if refusal.code != "session" or attempt == 2:
+                    raise
             self._token = ""  # the session ended; open another, once
 
     # Mailboxes, greetings, relay, rendezvous
@@ -222,7 +221,11 @@ class HomeServer:
         headers = {"Accept-Encoding": "identity", "Content-Type": wire.CONTENT_TYPE, **headers}
         try:
             async with self._http.request(
-                method, self.url + path, data=None if body is None else io.BytesIO(body), headers=headers, allow_redirects=False
+                method,
+                self.url + path,
+                data=None if body is None else io.BytesIO(body),
+                headers=headers,
+                allow_redirects=False,
             ) as response:
                 yield response
         except aiohttp.ClientConnectorCertificateError:
@@ -235,6 +238,23 @@ class HomeServer:
             raise self._unreachable("nobody answers there") from None
         except aiohttp.ClientError:
             raise self._unreachable("the connection broke off") from None
+        except TimeoutError:
+            raise self._unreachable("it did not answer in time") from None
+
+    @asynccontextmanager
+    async def _streamed(self, path: str) -> AsyncIterator[aiohttp.ClientResponse]:
+        """An answer whose body is read at leisure; its headers, or a whole refusal, come within `REQUEST_DEADLINE`."""
+        headers = await self._authorization()
+        try:
+            async with (
+                asyncio.timeout(REQUEST_DEADLINE) as deadline,
+                self._request("GET", path, None, headers) as answer,
+            ):
+                self._note_time(answer)
+                if answer.status != 200:
+                    raise self._refusal(answer.status, await _limited(answer))
+                deadline.reschedule(None)
+                yield answer
         except TimeoutError:
             raise self._unreachable("it did not answer in time") from None
 
