@@ -12,7 +12,7 @@ from typing import Final
 
 from kith_client.book.names import buried, full_name, name_of, record_of
 from kith_client.book.properties import units_of
-from kith_client.contacts.model import REGISTERS, Property, Unit
+from kith_client.contacts.model import REGISTERS, Property, Unit, lead_property
 from kith_client.contacts.views import NO_NAME, display_name
 from kith_client.relations.peers import TheirCard, TheirLayer
 from kith_client.stamp import Contents, of_kind
@@ -20,7 +20,10 @@ from kith_protocol.content import Content
 
 MINE: Final = "me"
 """`from` of what I entered myself."""
+BY_PEER: Final = "(the peer's own word)"
+"""Stands behind a name in a list of choices that nobody but a peer vouches for."""
 _MEMBER: Final = "member/"
+_NAMES: Final = frozenset({"FN", "N", "NICKNAME", "ORG"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +34,23 @@ class Shown:
     property: Property
     origin: str
     """`MINE`, or the id of the peer who shares it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Called:
+    """The names of somebody, by whose word they are."""
+
+    own: tuple[str, ...]
+    """As I call them; the first as they are shown. Empty where I entered no name."""
+    said: tuple[str, ...]
+    """As a peer says, of itself or of a card that it shares. It can say anything, and change it at any time."""
+
+    @property
+    def shown(self) -> str:
+        """One name for a list, with a word on it where it is a peer's."""
+        if self.own:
+            return self.own[0]
+        return f"{self.said[0]} {BY_PEER}" if self.said else NO_NAME
 
 
 def peer_id(contents: Contents, record: bytes) -> str:
@@ -135,6 +155,28 @@ class Layers:
             *([given] if isinstance(given, str) and given else ()),
         ]
         return tuple(dict.fromkeys(candidates)) or (name_of(content),)
+
+    def called(self, contact: bytes) -> Called:
+        """All names of a contact or of a card that a peer shares, apart by whose word they are."""
+        if contact in self.cards:
+            return Called((), (card_name(self.cards[contact]),))
+        units = list(units_of(self._own(contact)).values())
+        whole = display_name(units)
+        names = [display_name([unit]) for unit in units if lead_property(unit).key in _NAMES]
+        own = tuple(name for name in dict.fromkeys([whole, *names]) if name != NO_NAME)
+        return Called(own, self._said(contact, self.peers[contact]) if contact in self.peers else ())
+
+    def peer_called(self, peer: bytes) -> Called:
+        """As `called`, for the `peer` record of somebody."""
+        contact = self.contents[peer].value("contact")
+        if not isinstance(contact, bytes):
+            return Called((), self._said(b"", peer))
+        return Called(self.called(contact).own, self._said(contact, peer))
+
+    def _said(self, contact: bytes, peer: bytes) -> tuple[str, ...]:
+        given = self.contents[peer].value("name")
+        card = [display_name([(prop,)]) for prop, _ in self.theirs(contact) if prop.key == "FN"]
+        return tuple(dict.fromkeys([*card, *([given] if isinstance(given, str) and given else [])]))
 
     def peer_names(self, peer: bytes) -> tuple[str, ...]:
         """What a peer is called: as the contact, then as the peer calls itself."""

@@ -1,11 +1,15 @@
-"""What a person means by CONTACT, PEER, CIRCLE or the id of something: an id, the start of one, or words of a name."""
+"""What a person means by CONTACT, PEER, CIRCLE or the id of something: an id, the start of one, or words of a name.
+
+My own names for people come first. What only a peer says (of itself, or on a card that it shares) decides where nobody
+else could be meant at all: otherwise a peer could take a name and be granted what is meant for its bearer.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from kith_client.book.layers import Layers, card_name, peer_id
+from kith_client.book.layers import Called, Layers, peer_id
 from kith_client.book.names import is_id, short_ids
 from kith_client.book.problems import Ambiguous, Choice, NotFound
 from kith_client.contacts.views import search_key
@@ -21,16 +25,14 @@ _SURE_DIGITS: Final = 8
 def resolve_contact(contents: Contents, text: str) -> bytes:
     """The id of the contact that is meant. Raises `NotFound` or `Ambiguous`."""
     layers = Layers(contents)
-    names = {record.hex(): layers.names(record) for record in of_kind(contents, "contact")}
-    return bytes.fromhex(_one(names, text, "contact", "'kith list' shows them all."))
+    return bytes.fromhex(_one(_contacts(layers), _cards(layers), text, "contact", "'kith list' shows them all."))
 
 
 def resolve_shown(contents: Contents, text: str) -> bytes:
     """As `resolve_contact`, the cards that peers share included: those can be shown, not changed."""
     layers = Layers(contents)
-    names = {record.hex(): layers.names(record) for record in of_kind(contents, "contact")}
-    names |= {record.hex(): (card_name(card),) for record, card in layers.cards.items()}
-    return bytes.fromhex(_one(names, text, "contact", "'kith list' shows them all."))
+    names = {**_contacts(layers), **_cards(layers)}
+    return bytes.fromhex(_one(names, {}, text, "contact", "'kith list' shows them all."))
 
 
 def resolve_peer(contents: Contents, text: str) -> bytes:
@@ -40,8 +42,20 @@ def resolve_peer(contents: Contents, text: str) -> bytes:
     """
     layers = Layers(contents)
     ids = {peer_id(contents, record): record for record in sorted(of_kind(contents, "peer"), reverse=True)}
-    names = {shown: layers.peer_names(record) for shown, record in ids.items()}
-    return ids[_one(names, text, "peer", "'kith peers' shows them all.")]
+    names = {shown: layers.peer_called(record) for shown, record in ids.items()}
+    strangers = {
+        given: called for given, called in _contacts(layers).items() if bytes.fromhex(given) not in layers.peers
+    }
+    others = {**strangers, **_cards(layers)}
+    return ids[_one(names, others, text, "peer", "'kith peers' shows them all.")]
+
+
+def _contacts(layers: Layers) -> dict[str, Called]:
+    return {record.hex(): layers.called(record) for record in of_kind(layers.contents, "contact")}
+
+
+def _cards(layers: Layers) -> dict[str, Called]:
+    return {record.hex(): layers.called(record) for record in layers.cards}
 
 
 def resolve_record(contents: Contents, kind: str, text: str, called: str, where: str) -> bytes:
@@ -61,32 +75,48 @@ def resolve_id(ids: Mapping[str, object], text: str, called: str, where: str, na
     raise NotFound(f"There is no {called} with this id; {where}", shown=f"There is no {called} '{text}'. {where}")
 
 
-def _one(names: Mapping[str, tuple[str, ...]], text: str, called: str, where: str) -> str:
+def _one(names: Mapping[str, Called], others: Mapping[str, Called], text: str, called: str, where: str) -> str:
+    """The one of `names` that is meant; `others` are those who bear names as well, but cannot be meant here."""
     wanted = text.strip().lower()
     by_id = [given for given in names if is_id(wanted) and given.startswith(wanted)]
-    by_name = [] if by_id and len(wanted) >= _SURE_DIGITS else _by_words(names, search_key(text).split())
+    by_name = [] if by_id and len(wanted) >= _SURE_DIGITS else _by_words(names, others, search_key(text).split())
     found = list(dict.fromkeys([*by_id, *by_name]))
     if len(found) == 1:
         return found[0]
     if found:
-        raise _several(called, {given: names[given][0] for given in found}, names)
+        everybody = {**others, **names}
+        shown = {given: _shown(everybody[given], given in names, called) for given in found}
+        raise _several(called if set(found) <= set(names) else "name", shown, everybody)
     raise NotFound(f"No {called} matches. {where}", shown=f"No {called} matches '{text.strip()}'. {where}")
 
 
-def _by_words(names: Mapping[str, tuple[str, ...]], words: list[str]) -> list[str]:
-    """Those called exactly so; else those whose names have all the words; else those whose names' words begin so."""
+def _shown(called: Called, eligible: bool, kind: str) -> str:
+    return called.shown if eligible else f"{called.shown}, who is no {kind}"
+
+
+def _by_words(names: Mapping[str, Called], others: Mapping[str, Called], words: list[str]) -> list[str]:
+    """Those called exactly so; else those whose names have all the words; else those whose names' words begin so.
+
+    With each rule my own names come first. A peer's word alone gives the peer, and everybody else whom the words fit
+    by any rule: so either nobody else is meant, or the person is asked.
+    """
     if not words:
         return []
-    keys = {given: [search_key(name).split() for name in called] for given, called in names.items()}
+    everybody = {**names, **others}
+    own = {given: [search_key(name).split() for name in each.own] for given, each in everybody.items()}
+    said = {given: [search_key(name).split() for name in each.said] for given, each in everybody.items()}
     rules: tuple[Callable[[list[str]], bool], ...] = (
         lambda name: name == words,
         lambda name: all(word in name for word in words),
         lambda name: all(any(part.startswith(word) for part in name) for word in words),
     )
     for fits in rules:
-        found = [given for given, called in keys.items() if any(fits(name) for name in called)]
-        if found:
-            return found
+        mine = [given for given in names if any(map(fits, own[given]))]
+        if mine:
+            return mine
+        if any(any(map(fits, said[given])) for given in names):
+            loosest = rules[-1]
+            return [given for given in everybody if any(map(loosest, own[given] + said[given]))]
     return []
 
 

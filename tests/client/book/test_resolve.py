@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import pytest
 
+from kith_client.book.grants import resolve_target
+from kith_client.book.layers import BY_PEER
 from kith_client.book.names import short_ids
 from kith_client.book.problems import Ambiguous, NotFound
 from kith_client.book.resolve import MAX_CHOICES, resolve_contact, resolve_peer, resolve_record
 from tests.client.book.library import contact, new_book, peer
+from tests.support.memory_book import MemoryBook
 
 
 def test_words_find_the_one_contact_whose_name_has_them() -> None:
@@ -89,6 +92,63 @@ def test_a_peer_is_found_by_its_own_name_the_contact_s_name_or_the_person_id() -
     for text in ("bob", "klein", person.hex(), person.hex()[:6]):
         assert resolve_peer(book.contents, text) == record
     assert resolve_contact(book.contents, "bob") == bob
+
+
+def nameless(book: MemoryBook) -> bytes:
+    """The contact of somebody who is known by a relationship alone."""
+    stamp = book.stamp()
+    record = stamp.record_id()
+    book.put({record: stamp.content("contact", {})})
+    return record
+
+
+def test_a_peer_who_takes_another_s_name_is_not_granted_what_is_meant_for_the_other() -> None:
+    book = new_book()
+    mum = contact(book, "Mum")
+    record = peer(book, nameless(book), "Mum")
+    with pytest.raises(Ambiguous) as caught:
+        resolve_target(book.contents, "Mum")
+    person = book.contents[record].value("person")
+    assert isinstance(person, bytes)
+    shown = {choice.id: choice.name for choice in caught.value.choices}
+    assert shown == {person.hex()[:8]: f"Mum {BY_PEER}", mum.hex()[:8]: "Mum, who is no peer"}
+    assert resolve_peer(book.contents, person.hex()[:8]) == record
+    assert resolve_contact(book.contents, "mum") == mum, "my own name decides"
+
+
+@pytest.mark.parametrize("taken", ["Anna", "anna BECK", "Anna Beck Lee"])
+def test_my_own_name_for_a_peer_stands_against_what_another_peer_calls_itself(taken: str) -> None:
+    book = new_book()
+    anna = peer(book, contact(book, "Anna Beck"), "A.")
+    peer(book, nameless(book), taken)
+    assert resolve_peer(book.contents, "Anna Beck") == anna
+    if taken == "Anna":
+        with pytest.raises(Ambiguous):
+            resolve_peer(book.contents, "anna")
+
+
+def test_two_peers_who_call_themselves_the_same_are_listed() -> None:
+    book = new_book()
+    for _ in range(2):
+        peer(book, nameless(book), "Bob Lund")
+    with pytest.raises(Ambiguous) as caught:
+        resolve_peer(book.contents, "bob")
+    assert {choice.name for choice in caught.value.choices} == {f"Bob Lund {BY_PEER}"}
+
+
+def test_a_name_that_only_one_peer_bears_in_any_layer_is_enough() -> None:
+    book = new_book()
+    contact(book, "Carla")
+    record = peer(book, nameless(book), "Bob Lund")
+    assert resolve_peer(book.contents, "bob") == record
+
+
+def test_a_nickname_that_i_entered_is_my_own_name() -> None:
+    book = new_book()
+    anna = contact(book, "Anna Beck", nickname="Mum")
+    record = peer(book, anna, "A.")
+    peer(book, nameless(book), "Mum")
+    assert resolve_peer(book.contents, "mum") == record
 
 
 def test_a_contact_who_is_no_peer_is_not_found_as_one() -> None:

@@ -13,12 +13,15 @@ from kith_client.relations import bodies, inbox
 from kith_client.relations.incoming import take_in
 from kith_client.relations.invites import list_invites, revoke_invite
 from kith_client.relations.peers import their_properties
-from kith_client.relations.records import peers
-from kith_client.stamp import of_kind
+from kith_client.relations.records import peers, their_items
+from kith_client.stamp import Contents, of_kind
 from kith_client.vault import UNREADABLE
-from kith_protocol.share import NoteKind, SharedNote, make_share
+from kith_protocol import share as share_protocol
+from kith_protocol.parcel import Share
+from kith_protocol.share import NoteKind, Payload, SharedNote, ShareKind, make_share
 from tests.client.relations.people import Person, World
 from tests.client.relations.test_attacks import PAIR, acquainted, crafted
+from tests.client.relations.test_what_peers_get import JPEG, put_photo_on_card
 
 
 def only(person: Person, kind: str) -> bytes:
@@ -38,14 +41,14 @@ def test_a_record_that_does_not_open_takes_nothing_back_and_stops_no_sync(kind: 
     anna.commit({note: anna.stamp().content("note", values)})
     anna.commit(shares.share(anna.contents, anna.stamp(), note, peer))
     world.settle()
-    before = {item.item: (item.version, item.payload) for item in bodies.records.their_items(bob.contents)}
+    before = {item.item: (item.version, item.payload) for item in their_items(bob.contents)}
     assert len(before) == 2
 
     record = only(anna, kind)
     whole = anna.contents[record]
     anna.contents[record] = UNREADABLE
     world.settle()
-    assert {i.item: (i.version, i.payload) for i in bodies.records.their_items(bob.contents)} == before
+    assert {i.item: (i.version, i.payload) for i in their_items(bob.contents)} == before
     assert anna.contents[record] is UNREADABLE
 
     anna.contents[record] = whole
@@ -66,6 +69,27 @@ def test_a_facet_is_taken_back_while_some_other_record_does_not_open() -> None:
     anna.withdraw(anna.peer_named("Bob Kay"), "work")
     world.settle()
     assert "+47 22" not in bob.sees_of_contact()
+
+
+def test_a_picture_whose_record_is_gone_stays_with_the_peer_while_the_rest_of_the_card_goes_on() -> None:
+    world = acquainted(*PAIR)
+    anna, bob = world["anna"], world["bob"]
+    prop = put_photo_on_card(anna, JPEG + bytes(9000), "work")
+    anna.set_card("tel", "+47 22", "work")
+    anna.grant(anna.peer_named("Bob Kay"), "work")
+    world.settle()
+    photo = only(anna, "photo")
+    whole = anna.contents[photo]
+    anna.contents[photo] = UNREADABLE
+    anna.unset_card("tel")
+    world.settle()
+    assert bob.sees_of_contact() == ["Anna Beck", prop.value]
+    shown = [item for item in their_items(bob.contents) if item.kind == ShareKind.PHOTO]
+    assert [item.payload is not None for item in shown] == [True]
+    anna.contents[photo] = whole
+    anna.withdraw(anna.peer_named("Bob Kay"), "work")
+    world.settle()
+    assert [item.payload for item in their_items(bob.contents) if item.kind == ShareKind.PHOTO] == [None]
 
 
 def test_a_finish_that_was_not_deleted_is_recognised_at_the_next_sync() -> None:
@@ -130,14 +154,23 @@ def test_a_peer_who_sends_very_many_versions_costs_one_of_each_item(monkeypatch:
         messages = [make_share(item, part * 256 + place + 1, note) for place, note in enumerate(notes)]
         parcels.append(crafted(bob, anna, messages, name=bytes([part]), sequence=7))
     counted: list[str] = []
-    real_layers, real_payload = inbox.Layers, bodies.payload_of
-    monkeypatch.setattr(inbox, "Layers", lambda contents: (counted.append("layers"), real_layers(contents))[1])
-    monkeypatch.setattr(bodies, "payload_of", lambda share: (counted.append("payload"), real_payload(share))[1])
+    real_layers, real_payload = Layers, share_protocol.payload_of
+
+    def layers(contents: Contents) -> Layers:
+        counted.append("layers")
+        return real_layers(contents)
+
+    def payload_of(share: Share) -> Payload | None:
+        counted.append("payload")
+        return real_payload(share)
+
+    monkeypatch.setattr(inbox, "Layers", layers)
+    monkeypatch.setattr(bodies, "payload_of", payload_of)
     taken = take_in(anna.contents, anna.stamp(), parcels)
     assert len(taken.handled) == 3
     assert sorted(counted) == ["layers", "payload"]
     anna.commit(taken.edit)
-    (version,) = [i.version for i in bodies.records.their_items(anna.contents) if i.item == item]
+    (version,) = [i.version for i in their_items(anna.contents) if i.item == item]
     assert version == 768
 
 
@@ -161,5 +194,5 @@ def test_very_many_new_items_in_one_batch_are_bounded() -> None:
         parcels.append(crafted(bob, anna, messages, name=bytes([part]), sequence=7))
     taken = anna.take(parcels)
     assert len(taken.handled) == 4
-    assert len(bodies.records.their_items(anna.contents)) <= bodies.MAX_KEPT_ITEMS
+    assert len(their_items(anna.contents)) <= bodies.MAX_KEPT_ITEMS
     assert any("shares" in issue for issue in taken.issues)
