@@ -1,10 +1,14 @@
-"""Sealed requests to other servers by way of the home server's relay: seal, hand over, wait for the sealed answer."""
+"""Sealed requests to other servers by way of the home server's relay: seal, hand over, wait for the sealed answer.
+
+What a request is about, and what its answer means, is left to the callers.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import os
-from typing import Final
+from collections.abc import Coroutine, Iterable
+from typing import Any, Final, TypeVar
 
 from kith_client.errors import ServerRefused, ServerUnreachable
 from kith_client.transport import HomeServer
@@ -25,41 +29,106 @@ from kith_protocol.gateway import (
 from kith_protocol.server_statement import ServerStatement, verify_server_statement
 from kith_protocol.suite import KEY_BYTES
 
+T = TypeVar("T")
+
 GREETING_DEADLINE: Final = 15.0
 """Seconds to wait for a greeting, with a person looking on."""
+AT_ONCE: Final = 8
+"""Requests to the home server at the same time."""
+OVERTIME: Final = 30.0
+"""Seconds after an errand's patience in which requests are still handed over, but no answer is waited for."""
 POLL_PAUSE: Final = 0.25
+"""Seconds between two questions for an answer, at least."""
+POLLS_A_SECOND: Final = 32
+"""Questions for answers that one errand asks."""
+TAKE_BACK_TRIES: Final = 2
+GIVEN_UP: Final = "given-up"
+"""Code of the refusal where the relay no longer tries."""
 
 
-class Statements:
-    """Other servers' statements, verified against what is pinned, each asked for once a sync, also where that fails."""
+class Errand:
+    """Requests that are carried together: `patience` seconds for all of them, a few of them at the same time."""
 
-    def __init__(self, vault: Vault, server: HomeServer) -> None:
-        self._vault = vault
-        self._server = server
-        self._known: dict[tuple[str, bytes], ServerStatement | KithError] = {}
+    def __init__(self, vault: Vault, server: HomeServer, patience: float) -> None:
+        self.vault = vault
+        self.server = server
+        self._give_up = _time() + patience
+        self._places = asyncio.Semaphore(AT_ONCE)
+        self._asking = 0
 
-    async def get(self, host: str, fingerprint: bytes) -> ServerStatement:
+    async def statement(self, host: str, fingerprint: bytes) -> ServerStatement:
         """The statement of `host`. Raises the alarm `server-key-changed` and whatever else `verify_server_statement`
         does, or `ServerUnreachable`."""
-        known = self._known.get((host, fingerprint))
-        if known is None:
+        async with self._places:
+            if self._is_over():
+                raise ServerUnreachable(f"There was no time left to ask for the server {host}.")
             try:
-                known = await self._fetch(host, fingerprint)
-            except KithError as error:
-                known = error
-            self._known[host, fingerprint] = known
-        if isinstance(known, KithError):
-            raise known
-        return known
+                raw = await self.server.server_statement(self.vault.id, host)
+            except ServerRefused as error:
+                if error.code == "destination-unreachable":
+                    raise ServerUnreachable(f"The server {host} cannot be reached now.") from None
+                raise
+        return verify_server_statement(raw, fingerprint, host, self.vault.clock())
 
-    async def _fetch(self, host: str, fingerprint: bytes) -> ServerStatement:
+    async def carry(self, host: str, raw: bytes) -> bytes | None:
+        """Gives a sealed request to the relay and waits for the answer; None while there is none.
+
+        Raises `ServerRefused` where the relay gave up or must not reach out to `host`.
+        """
+        async with self._places:
+            if self._is_over():
+                return None
+            answer = await self.server.relay(self.vault.id, wire.RelayRequest(host, raw))
+        if answer.state is wire.RelayState.QUEUED:
+            answer = await self._ask(request_hash(raw), answer)
+        if answer.state is wire.RelayState.GIVEN_UP:
+            raise ServerRefused(GIVEN_UP, f"Nothing could be delivered to {host}: {answer.reason[:200]}")
+        return answer.answer if answer.state is wire.RelayState.ANSWERED else None
+
+    async def take_back(self, request: bytes) -> bool:
+        """Makes sure that the relay no longer sends a request, and only then forgets it here; False where it may.
+
+        `request` is its hash.
+        """
+        for _ in range(TAKE_BACK_TRIES):
+            async with self._places:
+                if self._is_over():
+                    return False
+                try:
+                    await self.server.forget_relayed(self.vault.id, request)
+                except ServerUnreachable:
+                    continue
+                except KithError:
+                    return False
+            await self.vault.mirror.drop_requests([request])
+            return True
+        return False
+
+    async def clear(self, request: bytes) -> None:
+        """Deletes an answered request at the relay, if that can be done now; it expires there by itself."""
+        async with self._places:
+            try:
+                if not self._is_over():
+                    await self.server.forget_relayed(self.vault.id, request)
+            except KithError:
+                return
+
+    async def _ask(self, request: bytes, answer: wire.RelayAnswer) -> wire.RelayAnswer:
+        """Asks for an answer until it is there or patience is over."""
+        self._asking += 1
         try:
-            raw = await self._server.server_statement(self._vault.id, host)
-        except ServerRefused as error:
-            if error.code == "destination-unreachable":
-                raise ServerUnreachable(f"The server {host} cannot be reached now.") from None
-            raise
-        return verify_server_statement(raw, fingerprint, host, self._vault.clock())
+            while answer.state is wire.RelayState.QUEUED and _time() < self._give_up:
+                pause = max(POLL_PAUSE, self._asking / POLLS_A_SECOND)
+                await asyncio.sleep(min(pause, max(0.0, self._give_up - _time())))
+                async with self._places:
+                    if not self._is_over():
+                        answer = await self.server.relayed(self.vault.id, request)
+        finally:
+            self._asking -= 1
+        return answer
+
+    def _is_over(self) -> bool:
+        return _time() > self._give_up + OVERTIME
 
 
 async def sealed(statement: ServerStatement, arguments: Arguments, now: int) -> tuple[Request, bytes]:
@@ -72,11 +141,11 @@ async def fetch_greeting(
     vault: Vault, server: HomeServer, host: str, fingerprint: bytes, link_id: bytes
 ) -> GreetingResult:
     """Asks `host` for the greeting behind an invite. Raises `ServerUnreachable` where it does not answer now."""
-    statement = await Statements(vault, server).get(host, fingerprint)
-    request, raw = await sealed(statement, FetchGreeting(link_id), vault.clock())
+    errand = Errand(vault, server, GREETING_DEADLINE)
+    request, raw = await sealed(await errand.statement(host, fingerprint), FetchGreeting(link_id), vault.clock())
     hash_ = request_hash(raw)
-    answer = await hand_over(vault, server, host, raw, GREETING_DEADLINE)
-    await server.forget_relayed(vault.id, hash_)
+    answer = await errand.carry(host, raw)
+    await errand.clear(hash_)
     if answer is None:
         raise ServerUnreachable(f"The server {host} does not answer now. Try the invite again later.")
     try:
@@ -85,16 +154,15 @@ async def fetch_greeting(
         raise ServerUnreachable(f"The server {host} could not read the request. Try again.") from None
 
 
-async def hand_over(vault: Vault, server: HomeServer, host: str, raw: bytes, deadline: float) -> bytes | None:
-    """Gives a sealed request to the relay and waits up to `deadline` seconds for the answer; None while it is queued.
+async def together(work: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
+    """The results of all, at the same time. Where one raises, the others are stopped before that is raised."""
+    try:
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(each) for each in work]
+    except BaseExceptionGroup as errors:
+        raise errors.exceptions[0] from None
+    return [task.result() for task in tasks]
 
-    Raises `ServerRefused` where the relay gave up or must not reach out to `host`.
-    """
-    give_up = asyncio.get_running_loop().time() + deadline
-    answer = await server.relay(vault.id, wire.RelayRequest(host, raw))
-    while answer.state is wire.RelayState.QUEUED and asyncio.get_running_loop().time() < give_up:
-        await asyncio.sleep(POLL_PAUSE)
-        answer = await server.relayed(vault.id, request_hash(raw))
-    if answer.state is wire.RelayState.GIVEN_UP:
-        raise ServerRefused("given-up", f"Nothing could be delivered to {host}: {answer.reason[:200]}")
-    return answer.answer if answer.state is wire.RelayState.ANSWERED else None
+
+def _time() -> float:
+    return asyncio.get_running_loop().time()
