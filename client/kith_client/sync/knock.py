@@ -40,7 +40,7 @@ OVERTIME: Final = 30.0
 POLL_PAUSE: Final = 0.25
 """Seconds between two questions for an answer, at least."""
 POLLS_A_SECOND: Final = 32
-"""Questions for answers that one errand asks."""
+"""Questions for answers that one errand asks, about; more only shortly before its patience is over."""
 TAKE_BACK_TRIES: Final = 2
 GIVEN_UP: Final = "given-up"
 """Code of the refusal where the relay no longer tries."""
@@ -117,11 +117,11 @@ class Errand:
         """Asks for an answer until it is there or patience is over."""
         self._asking += 1
         try:
-            while answer.state is wire.RelayState.QUEUED and _time() < self._give_up:
-                pause = max(POLL_PAUSE, self._asking / POLLS_A_SECOND)
-                await asyncio.sleep(min(pause, max(0.0, self._give_up - _time())))
+            while answer.state is wire.RelayState.QUEUED and (left := self._give_up - _time()) > 0:
+                # Many ask less often, but all of them once.
+                await asyncio.sleep(max(POLL_PAUSE, min(self._asking / POLLS_A_SECOND, left / 2)))
                 async with self._places:
-                    if not self._is_over():
+                    if _time() < self._give_up:
                         answer = await self.server.relayed(self.vault.id, request)
         finally:
             self._asking -= 1
