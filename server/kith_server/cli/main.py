@@ -18,7 +18,7 @@ from kith_server.cli.checking import check, doctor
 from kith_server.cli.serve import init, run
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.group()
 def cli() -> None:
     """The Kithbook server: stores sealed address books and forwards sealed parcels.
 
