@@ -1,7 +1,7 @@
 """Writes the test vectors: `python protocol/vectors/generate.py`, or `--check` to compare only.
 
-The scenarios are in `tests/support/vectors`; what HPKE drew at random when a vector was first made is in `sealed.json`,
-so that every run gives the same files.
+The scenarios are in `tests/support/vectors`; what HPKE and ML-DSA drew when a vector was first made is in
+`sealed.json`, so that every run gives the same files.
 """
 
 from __future__ import annotations
