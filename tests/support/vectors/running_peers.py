@@ -4,8 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from kith_protocol.gateway import (
+    FetchGreeting,
+    arguments_of,
+    gateway_key_id,
+    open_greeting_answer,
+    open_put_answer,
+    open_request,
+    request_hash,
+)
+from kith_protocol.invite import format_link, open_greeting, parse_link
+from kith_protocol.mailbox import MailboxKind, check_parcel_size, place, verify_put
 from kith_protocol.persona import check_expected, safety_number, verify_persona
 from kith_protocol.server_statement import verify_server_statement
+from kith_protocol.suite import SealKey
 from tests.support.vectors.vector import Json
 
 Inputs = dict[str, Json]
@@ -29,7 +41,59 @@ def _server_statement(inputs: Inputs) -> Json:
     return {"fingerprint": statement.fingerprint.hex(), "gateway_key": statement.gateway_key.hex()}
 
 
+def _gateway(inputs: Inputs) -> Json:
+    if inputs["do"] == "open-request":
+        return _request(inputs)
+    key, of, raw = unhex(inputs["response_key"]), unhex(inputs["request_hash"]), unhex(inputs["answer"])
+    if inputs["do"] == "open-greeting-answer":
+        found = open_greeting_answer(key, of, raw)
+        return {"status": found.status.name.lower(), "greeting": found.greeting.hex()}
+    return {"status": open_put_answer(key, of, raw).status.name.lower()}
+
+
+def _request(inputs: Inputs) -> Json:
+    key, raw = SealKey(unhex(inputs["gateway_seed"])), unhex(inputs["request"])
+    request = open_request({gateway_key_id(key.public): key}, unhex(inputs["fingerprint"]), raw, inputs["now"])
+    asked = arguments_of(request)
+    of = asked.link_id if isinstance(asked, FetchGreeting) else asked.mailbox
+    return {
+        "operation": request.operation.name.lower(),
+        "of": of.hex(),
+        "response_key": request.response_key.hex(),
+        "request_hash": request_hash(raw).hex(),
+    }
+
+
+def _invite(inputs: Inputs) -> Json:
+    invite = parse_link(inputs["link"])
+    if inputs["do"] == "read-link":
+        return {
+            "host": invite.host,
+            "secret": invite.secret.hex(),
+            "fingerprint": invite.fingerprint.hex(),
+            "link_id": invite.link_id.hex(),
+            "greeting_key": invite.greeting_key.hex(),
+            "mailbox": invite.mailbox.mailbox.hex(),
+            "deposit_key": invite.mailbox.deposit.public.hex(),
+            "link": format_link(invite),
+        }
+    opened = open_greeting(invite, unhex(inputs["greeting"]), inputs["now"])
+    return {"name": opened.greeting.name, "person": opened.persona.person.hex(), "number": opened.persona.number}
+
+
+def _mailbox(inputs: Inputs) -> Json:
+    parcel, slot = unhex(inputs["parcel"]), unhex(inputs["slot"])
+    check_parcel_size(parcel)
+    key, mailbox, signature = (unhex(inputs[name]) for name in ("deposit_key", "mailbox", "signature"))
+    verify_put(key, mailbox, slot, inputs["sequence"], parcel, signature=signature)
+    used = {unhex(known): sequence for known, sequence in inputs["existing"]}
+    return place(used, slot, inputs["sequence"], MailboxKind[inputs["kind"].upper()]).name.lower()
+
+
 PEER_RUNNERS: dict[str, Callable[[Inputs], Json]] = {
     "persona": _persona,
     "server_statement": _server_statement,
+    "gateway": _gateway,
+    "invite": _invite,
+    "mailbox": _mailbox,
 }

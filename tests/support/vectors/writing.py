@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
-from tests.support.vectors import chains, feeds, people, plain
+from tests.support.vectors import chains, feeds, mail, people, plain
 from tests.support.vectors.running import run
 from tests.support.vectors.tape import NAME, Tape
 from tests.support.vectors.vector import Vector, seeds
@@ -24,6 +24,9 @@ def all_vectors(tape: Tape) -> Iterator[Vector]:
     yield from feeds.feeds(tape.seal)
     yield from people.personas(tape)
     yield from people.server_statements()
+    yield from mail.gateways(tape)
+    yield from mail.invites(tape)
+    yield from mail.mailboxes()
 
 
 def files(folder: Path) -> dict[str, str]:
