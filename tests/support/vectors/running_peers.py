@@ -14,10 +14,14 @@ from kith_protocol.gateway import (
     request_hash,
 )
 from kith_protocol.invite import format_link, open_greeting, parse_link
+from kith_protocol.link_code import parse_code
 from kith_protocol.mailbox import MailboxKind, check_parcel_size, place, verify_put
+from kith_protocol.parcel import ParcelContext, open_parcel
 from kith_protocol.persona import check_expected, safety_number, verify_persona
+from kith_protocol.phrase import entropy_of, paper_keys, phrase_of, root_key
+from kith_protocol.relationship import Direction
 from kith_protocol.server_statement import verify_server_statement
-from kith_protocol.suite import SealKey
+from kith_protocol.suite import SealKey, digest
 from tests.support.vectors.vector import Json
 
 Inputs = dict[str, Json]
@@ -90,10 +94,41 @@ def _mailbox(inputs: Inputs) -> Json:
     return place(used, slot, inputs["sequence"], MailboxKind[inputs["kind"].upper()]).name.lower()
 
 
+def _parcel(inputs: Inputs) -> Json:
+    rs, relationship, mailbox, slot = (unhex(inputs[name]) for name in ("rs", "relationship", "mailbox", "slot"))
+    direction = Direction[inputs["direction"].upper()]
+    context = ParcelContext(rs, relationship, direction, mailbox, slot, inputs["sequence"])
+    body = open_parcel(context, [SealKey(unhex(seed)) for seed in inputs["seeds"]], unhex(inputs["parcel"]))
+    return {
+        "versions": [[item.hex(), version] for item, version in body.versions],
+        "acknowledged": [[item.hex(), version] for item, version in body.acknowledged],
+        "confirm": body.confirm.hex(),
+        "messages": [type(message).__name__.lower() for message in body.messages],
+    }
+
+
+def _link_code(inputs: Inputs) -> Json:
+    code = parse_code(inputs["code"])
+    return {"nameplate": code.nameplate, "secret": code.secret.hex(), "host": code.host, "shown": code.text}
+
+
+def _phrase(inputs: Inputs) -> Json:
+    entropy = entropy_of(inputs["phrase"])
+    return {
+        "entropy": entropy.hex(),
+        "phrase": phrase_of(entropy),
+        "paper_key": paper_keys(entropy).id.hex(),
+        "root_hash": digest(root_key(entropy).public).hex(),
+    }
+
+
 PEER_RUNNERS: dict[str, Callable[[Inputs], Json]] = {
     "persona": _persona,
     "server_statement": _server_statement,
     "gateway": _gateway,
     "invite": _invite,
     "mailbox": _mailbox,
+    "parcel": _parcel,
+    "link_code": _link_code,
+    "phrase": _phrase,
 }

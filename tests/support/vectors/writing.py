@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
-from tests.support.vectors import chains, feeds, mail, people, plain
+from tests.support.vectors import chains, feeds, mail, peers, people, plain
 from tests.support.vectors.running import run
 from tests.support.vectors.tape import NAME, Tape
 from tests.support.vectors.vector import Vector, seeds
@@ -27,6 +27,9 @@ def all_vectors(tape: Tape) -> Iterator[Vector]:
     yield from mail.gateways(tape)
     yield from mail.invites(tape)
     yield from mail.mailboxes()
+    yield from peers.parcels(tape)
+    yield from peers.link_codes()
+    yield from peers.phrases()
 
 
 def files(folder: Path) -> dict[str, str]:
