@@ -16,11 +16,12 @@ from kith_protocol.gateway import (
 from kith_protocol.invite import format_link, open_greeting, parse_link
 from kith_protocol.link_code import parse_code
 from kith_protocol.mailbox import MailboxKind, check_parcel_size, place, verify_put
-from kith_protocol.parcel import ParcelContext, open_parcel
+from kith_protocol.parcel import ParcelContext, Share, open_parcel
 from kith_protocol.persona import check_expected, safety_number, verify_persona
 from kith_protocol.phrase import entropy_of, paper_keys, phrase_of, root_key
 from kith_protocol.relationship import Direction
 from kith_protocol.server_statement import verify_server_statement
+from kith_protocol.share import apply_share, digest_of, payload_of
 from kith_protocol.suite import SealKey, digest
 from tests.support.vectors.vector import Json
 
@@ -122,6 +123,18 @@ def _phrase(inputs: Inputs) -> Json:
     }
 
 
+def _share(inputs: Inputs) -> Json:
+    share = Share(unhex(inputs["item"]), inputs["version"], inputs["kind"], unhex(inputs["payload"]))
+    share.check()
+    payload = payload_of(share)
+    known = {unhex(item): (version, unhex(digest)) for item, version, digest in inputs["known"]}
+    return {
+        "payload": None if payload is None else type(payload).__name__,
+        "digest": digest_of(share).hex(),
+        "decision": apply_share(known, share).name.lower(),
+    }
+
+
 PEER_RUNNERS: dict[str, Callable[[Inputs], Json]] = {
     "persona": _persona,
     "server_statement": _server_statement,
@@ -131,4 +144,5 @@ PEER_RUNNERS: dict[str, Callable[[Inputs], Json]] = {
     "parcel": _parcel,
     "link_code": _link_code,
     "phrase": _phrase,
+    "share": _share,
 }
