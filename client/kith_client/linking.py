@@ -1,7 +1,7 @@
 """Adding a device: the old one shows a code, the new one types it, and the old one commits exactly its keys.
 
-The exchange itself is `kith_protocol.linking`; this carries its messages over the home server's rendezvous. Removing
-a device is here too: a new epoch, sealed to those who stay.
+The exchange itself is `kith_protocol.linking`; this carries its messages over the home server's rendezvous. Fetching
+the vault is `fetching`, removing a device `removing`.
 """
 
 from __future__ import annotations
@@ -15,30 +15,30 @@ from typing import Final
 
 from kith_client.book.names import device_name
 from kith_client.errors import HeadMoved, ServerRefused
+from kith_client.fetching import fetch_vault
 from kith_client.home import Home
 from kith_client.keyfile import DeviceKeys
-from kith_client.mirror import Mirror
 from kith_client.online import signed_in
-from kith_client.record_index import RecordIndex
+from kith_client.removing import remove_device as remove_device
 from kith_client.setup import check_unused, keep_keys, new_device, new_home
-from kith_client.stamp import Edit, the_one
-from kith_client.sync.building import added_since, adding, removing
-from kith_client.sync.feed import FeedVerifier, check_tree
-from kith_client.sync.pull import Progress, no_progress, pull, receive
+from kith_client.stamp import Contents, Edit, the_one
+from kith_client.sync.building import adding
+from kith_client.sync.pull import Progress, no_progress, pull
 from kith_client.sync.push import commit, settle_pending
 from kith_client.transport import HomeServer
 from kith_client.vault import Clock, Vault, system_clock
-from kith_protocol.chain import freeze_chain
+from kith_protocol.chain import Chain
 from kith_protocol.commit import parse_commit
 from kith_protocol.content import Content
 from kith_protocol.encoding import decode
 from kith_protocol.errors import Alarm, AlarmCode, KithError, Refused
+from kith_protocol.host import host_of_url
 from kith_protocol.link_code import CODE_RANDOM_BYTES, parse_code, spoken_code
 from kith_protocol.linking import LINK_LIFETIME, JoinGrant, JoinRequest, LinkMachine, LinkRole, LinkState
 from kith_protocol.member import Member, MemberKind
 from kith_protocol.persona import PersonaStatement, SignedPersona
 from kith_protocol.server_statement import verify_server_statement
-from kith_protocol.suite import KEY_BYTES, NONCE_BYTES
+from kith_protocol.suite import NONCE_BYTES
 
 ENTROPY_BYTES: Final = 32
 _POLL: Final = 20
@@ -48,6 +48,11 @@ _PAUSE: Final = 0.5
 _TRIES: Final = 5
 """Commits tried while other devices write."""
 _SIDES: Final = {LinkRole.SHOWS: "a", LinkRole.TYPES: "b"}
+
+_TRY_AGAIN: Final = (
+    "This device was added already, but has no address book yet: on the other device remove it (see 'kith device' and "
+    "'kith device remove'), then link again."
+)
 
 Confirm = Callable[[str], Awaitable[bool]]
 """Asks the person whether the device with this name is to be added."""
@@ -63,15 +68,15 @@ class DeviceInfo:
     number: int
     """Of the commit that added it."""
     added: int
-    """When it was added, in milliseconds since 1970, by the clock of the device that added it."""
+    """When it was added, in milliseconds since 1970, by the clock of the device that added it; 0: not known here."""
     last: int
-    """When it last wrote something, by its own clock."""
+    """When it last wrote something, by its own clock; 0: not known here."""
     this: bool
 
 
-async def list_devices(vault: Vault) -> list[DeviceInfo]:
-    """All devices, the first one first; the paper key is none."""
-    standing = [each for each in vault.chain.members.values() if each.member.kind is MemberKind.DEVICE]
+async def list_devices(vault: Vault, chain: Chain | None = None) -> list[DeviceInfo]:
+    """All devices, the first one first; the paper key is none. `chain` may be ahead of what this device took in."""
+    standing = [each for each in (chain or vault.chain).members.values() if each.member.kind is MemberKind.DEVICE]
     raw = await vault.mirror.commits_at({number for each in standing for number in (each.added, each.last)})
     times = {number: parse_commit(commit).body.time for number, commit in raw.items()}
     devices = [
@@ -79,8 +84,8 @@ async def list_devices(vault: Vault) -> list[DeviceInfo]:
             each.member.id,
             device_name(vault.contents, each.member.id),
             each.added,
-            times[each.added],
-            times[each.last],
+            times.get(each.added, 0),
+            times.get(each.last, 0),
             each.member.id == vault.member.id,
         )
         for each in standing
@@ -106,7 +111,12 @@ async def add_device(vault: Vault, server: HomeServer, show: ShowCode, confirm: 
                 raise Refused("link-declined", "The device was not added.")
             await _commit_device(vault, server, request)
             grant = JoinGrant(
-                server.url, vault.device.fingerprint, vault.id, vault.chain.number, vault.chain.head, own_person(vault)
+                server.url,
+                vault.device.fingerprint,
+                vault.id,
+                vault.chain.number,
+                vault.chain.head,
+                own_person(vault.contents),
             )
             await line.write(line.machine.seal(grant, nonce=os.urandom(NONCE_BYTES)))
             await line.wait_until_read()
@@ -141,48 +151,43 @@ async def join_vault(
         except KithError:
             await server.burn_rendezvous(code.nameplate)  # so that the other device need not wait in vain
             raise
-        verify_server_statement(await server.statement(), grant.fingerprint, server.host, clock())
         keys = DeviceKeys(server.url, grant.fingerprint, grant.vault, device.sign.seed, device.seal.seed)
-        async with new_home(home) as mirror:
-            await _first_pull(mirror, signed_in(server, keys, clock), keys, grant, progress)
-            await keep_keys(home, keys, passphrase)
+        try:
+            await _bring(home, server, keys, grant, passphrase, clock, progress)
+        except KithError as error:
+            error.args = (f"{error} {_TRY_AGAIN}",)  # whatever it is, this is what helps
+            raise
     return await Vault.open(home, lambda: passphrase or "", clock)
 
 
-async def remove_device(
-    vault: Vault, server: HomeServer, member: bytes, *, keep: frozenset[bytes] = frozenset()
-) -> int:
-    """Removes a device, and the devices added since, unless named in `keep`. How many were removed.
-
-    Raises `Refused` for this device itself.
-    """
-    for _ in range(_TRIES):
-        await settle_pending(vault, server)
-        await pull(vault, server)
-        standing = vault.chain.members.get(member)
-        if standing is None or standing.member.kind is not MemberKind.DEVICE:
-            raise Refused("no-such-device", "There is no such device; see 'kith device'.")
-        if member == vault.member.id:
-            raise Refused("this-device", "A device cannot remove itself; do it on another one.")
-        since = added_since(vault.chain, member) - keep - {vault.member.id, vault.chain.paper}
-        removed = frozenset({member}) | since
-        old = vault.record_keys.epoch_key(vault.chain.epoch)
-        step, epoch = removing(vault.chain, removed, old, os.urandom(KEY_BYTES), os.urandom(NONCE_BYTES))
-        try:
-            await commit(vault, server, {}, step=step, epoch=epoch)
-        except HeadMoved:
-            continue
-        return len(removed)
-    raise Refused("busy-vault", "Other devices write all the time; try again.")
-
-
-def own_person(vault: Vault) -> bytes:
-    """The person id of the vault's owner."""
-    found = the_one(vault.contents, "persona")
+def own_person(contents: Contents) -> bytes:
+    """The person id of the owner of these records. Raises `Refused`."""
+    found = the_one(contents, "persona")
     statement = found[1].value("statement") if found else None
     if not isinstance(statement, bytes):
         raise Refused("no-persona", "This address book has no persona yet; sync first.")
     return decode(decode(statement, SignedPersona).body, PersonaStatement).person
+
+
+async def _bring(
+    home: Home,
+    server: HomeServer,
+    keys: DeviceKeys,
+    grant: JoinGrant,
+    passphrase: str | None,
+    clock: Clock,
+    progress: Progress,
+) -> None:
+    """Fetches the granted vault, holds it against the grant, and keeps it."""
+    if host_of_url(grant.server) != server.host:
+        raise Refused("link-mismatch", "The other device's address book is not on this server.")
+    verify_server_statement(await server.statement(), grant.fingerprint, server.host, clock())
+    async with new_home(home) as mirror:
+        mark = (grant.number, grant.head)
+        persona = await fetch_vault(mirror, signed_in(server, keys, clock), keys, mark, progress)
+        if await asyncio.to_thread(own_person, persona) != grant.person:
+            raise Alarm(AlarmCode.PERSON_CHANGED, "The address book is another person's than the other device said.")
+        await keep_keys(home, keys, passphrase)
 
 
 class _Line:
@@ -262,22 +267,3 @@ def _named(vault: Vault, member: Member, name: str) -> Edit:
         return {stamp.record_id(): stamp.content("devices", {member.id.hex(): name})}
     record, content = found
     return {record: Content(content.kind, {**content.units, member.id.hex(): stamp.unit(name)}, content.extra)}
-
-
-async def _first_pull(
-    mirror: Mirror, server: HomeServer, keys: DeviceKeys, grant: JoinGrant, progress: Progress
-) -> None:
-    """Fetches the vault into an empty mirror: the chain must lead through the granted head and name this device."""
-    verifier = FeedVerifier(keys.vault, (grant.number, grant.head))
-    await receive(mirror, server, verifier, progress)
-    chain = verifier.finish()
-    if keys.member.id not in chain.members:
-        raise Alarm(AlarmCode.UNKNOWN_MEMBER, "The address book's history does not add this device.")
-    hashes: list[tuple[bytes, bytes]] = []
-
-    def collect(rows: list[tuple[bytes, bytes, bytes | None]]) -> None:
-        hashes.extend((record, hash_) for record, hash_, blob in rows if blob is not None)
-
-    await mirror.staged_batches(collect)
-    check_tree(await asyncio.to_thread(lambda: RecordIndex(hashes).root), chain)
-    await mirror.apply_stage(freeze_chain(chain), {}, [], [], whole=True)

@@ -17,6 +17,7 @@ from typing import Any, Final, TypeVar
 import pysqlite3 as sqlite
 
 from kith_client.mirror_file import Connection, connect, transaction, unusable
+from kith_protocol.sealedkeys import NO_KEYS, encode_keys
 
 T = TypeVar("T")
 
@@ -25,7 +26,9 @@ CHAIN: Final = "chain"
 PENDING: Final = "pending"
 """State: the push whose outcome is not known yet."""
 _BATCH: Final = 500
-_COMMITS: Final = "SELECT raw, keys FROM {} ORDER BY number"
+_COMMITS: Final = "SELECT raw, keys FROM {} WHERE length(keys) > ? ORDER BY number"
+_NO_KEYS_BYTES: Final = len(encode_keys(NO_KEYS))
+"""Size of the keys beside an ordinary commit, which brings none; decoding a long history would slow each command."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,21 +85,22 @@ class Mirror:
         row = await self._run(lambda c: c.execute("SELECT value FROM state WHERE key = ?", (key,)).fetchone())
         return row[0] if row else None
 
-    async def commits(self, *, staged: bool = False, whole: bool = False) -> list[tuple[bytes, bytes]]:
-        """(commit, sealed keys) of all verified commits in order; with those `staged` after them, or instead."""
+    async def commits_with_keys(self, *, staged: bool = False, whole: bool = False) -> list[tuple[bytes, bytes]]:
+        """(commit, sealed keys) of the verified commits that bring keys, in order: those that add a member or begin an
+        epoch. With those `staged` after them, or, with `whole`, instead."""
         tables = ([] if whole else ["commits"]) + (["staged_commits"] if staged else [])
 
         def work(c: Connection) -> list[tuple[bytes, bytes]]:
-            return [row for table in tables for row in c.execute(_COMMITS.format(table))]
+            return [row for table in tables for row in c.execute(_COMMITS.format(table), (_NO_KEYS_BYTES,))]
 
         return await self._run(work)
 
     async def commits_at(self, numbers: Iterable[int]) -> dict[int, bytes]:
-        """Some verified commits by their number."""
-        query = "SELECT raw FROM commits WHERE number = ?"
+        """Those of some commits that this device verified, by their number."""
+        query = "SELECT number, raw FROM commits WHERE number = ?"
 
         def work(c: Connection) -> dict[int, bytes]:
-            return {number: c.execute(query, (number,)).fetchone()[0] for number in numbers}
+            return dict(row for number in numbers for row in c.execute(query, (number,)))
 
         return await self._run(work)
 

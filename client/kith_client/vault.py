@@ -177,8 +177,11 @@ class Vault:
         await self.read_records()
 
     async def record_keys_for(self, chain: Chain, *, staged: bool, whole: bool) -> RecordKeys:
-        """The keys of all epochs of `chain`: from the mirror's commits, those `staged` behind or instead of them."""
-        commits = await self.mirror.commits(staged=staged, whole=whole)
+        """The keys of the epochs of `chain`: from the mirror's commits, those `staged` behind or instead of them.
+
+        Raises the alarm `wrong-epoch` where the newest epoch is not for this device to read.
+        """
+        commits = await self.mirror.commits_with_keys(staged=staged, whole=whole)
         commitments = dict(chain.commitments)
 
         def work() -> RecordKeys:

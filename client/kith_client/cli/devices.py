@@ -93,9 +93,10 @@ async def _join(out: Output, code: str, server: str, name: str | None, passphras
 @with_server
 async def device_remove(vault: Vault, server: HomeServer, out: Output, device: str, keep: tuple[str, ...]) -> None:
     """Remove DEVICE, and those added since: whoever held it may have added them. It keeps what it had."""
-    from kith_client.linking import list_devices, remove_device
+    from kith_client.linking import list_devices
+    from kith_client.removing import newest_chain, remove_device
 
-    devices = await list_devices(vault)
+    devices = await list_devices(vault, await newest_chain(vault, server))
     gone = _resolve(devices, device)
     stays = frozenset(_resolve(devices, each).id for each in keep)
     since = [each for each in devices if each.number > gone.number and not each.this and each.id not in stays]

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
+from kith_client.epoch_keys import EpochKeys, find_epochs
 from kith_client.errors import ManyDeletions, ServerUnreachable
 from kith_client.mirror import Mirror
 from kith_client.record_index import RecordIndex
@@ -68,6 +69,39 @@ async def pull(
         if error.code != "horizon" or whole:
             raise
     return await pull(vault, server, allow_deletions=allow_deletions, progress=progress, whole=True)
+
+
+async def follow(vault: Vault, server: HomeServer, *, whole: bool = False) -> tuple[Chain, EpochKeys]:
+    """The server's history, verified as `pull` does but taken in by nobody, and the epochs that this device can read.
+
+    Raises an `Alarm` where a check fails.
+    """
+    verifier = FeedVerifier(vault.id, (vault.chain.number, vault.chain.head), None if whole else vault.chain)
+    await vault.mirror.clear_stage()
+    try:
+        await receive(vault.mirror, server, verifier, no_progress)
+        chain = verifier.finish()
+        changes: dict[bytes, bytes] = {}
+        await vault.mirror.staged_batches(lambda rows: changes.update((record, hash_) for record, hash_, _ in rows))
+        await asyncio.to_thread(_check_staged, vault, chain, changes, verifier.whole)
+        commits = await vault.mirror.commits_with_keys(staged=True, whole=verifier.whole)
+        keys = await asyncio.to_thread(find_epochs, vault.id, commits, vault.member, chain.commitments)
+    except KithError as error:
+        if error.code != "horizon" or whole:
+            raise
+    else:
+        return chain, keys
+    finally:
+        await vault.mirror.clear_stage()
+    return await follow(vault, server, whole=True)
+
+
+def _check_staged(vault: Vault, chain: Chain, changes: dict[bytes, bytes], whole: bool) -> None:
+    if whole:
+        index = RecordIndex((record, hash_) for record, hash_ in changes.items() if hash_ != DELETED)
+        check_tree(index.root, chain)
+    else:
+        check_tree(vault.index.root_with(changes), chain)
 
 
 async def receive(mirror: Mirror, server: HomeServer, verifier: FeedVerifier, progress: Progress) -> bool:

@@ -1,0 +1,48 @@
+"""Fetching a whole vault into an empty mirror, for a new device or in the place of a damaged mirror."""
+
+from __future__ import annotations
+
+import asyncio
+
+from kith_client.epoch_keys import open_epochs
+from kith_client.keyfile import DeviceKeys
+from kith_client.mirror import Mirror
+from kith_client.record_index import RecordIndex
+from kith_client.stamp import Contents
+from kith_client.sync.feed import FeedVerifier, check_tree
+from kith_client.sync.pull import Progress, receive
+from kith_client.transport import HomeServer
+from kith_client.vault import RecordKeys
+from kith_protocol.chain import freeze_chain
+from kith_protocol.content import Content
+from kith_protocol.errors import Alarm, AlarmCode
+
+
+async def fetch_vault(
+    mirror: Mirror, server: HomeServer, keys: DeviceKeys, mark: tuple[int, bytes], progress: Progress
+) -> Contents:
+    """Fills `mirror` from the server. The records that say whose vault it is.
+
+    `mark` is the number and hash of a commit that must be in the history, which must have this device as a member and
+    be readable for it; (0, vault id) demands no more than that it is this vault's. Raises an `Alarm`.
+    """
+    verifier = FeedVerifier(keys.vault, mark)
+    await receive(mirror, server, verifier, progress)
+    chain = verifier.finish()
+    if keys.member.id not in chain.members:
+        raise Alarm(AlarmCode.UNKNOWN_MEMBER, "The address book's history does not have this device as a member.")
+    commits = await mirror.commits_with_keys(staged=True, whole=True)
+    epochs = await asyncio.to_thread(open_epochs, keys.vault, commits, keys.member, chain.commitments)
+    record_keys = RecordKeys(keys.vault, epochs)
+    hashes: list[tuple[bytes, bytes]] = []
+    persona: dict[bytes, Content] = {}
+
+    def collect(rows: list[tuple[bytes, bytes, bytes | None]]) -> None:
+        hashes.extend((record, hash_) for record, hash_, blob in rows if blob is not None)
+        opened = record_keys.open_all((record, blob) for record, _, blob in rows if blob is not None)
+        persona.update((record, content) for record, content in opened.items() if content.kind == "persona")
+
+    await mirror.staged_batches(collect)
+    check_tree(await asyncio.to_thread(lambda: RecordIndex(hashes).root), chain)
+    await mirror.apply_stage(freeze_chain(chain), {}, [], [], whole=True)
+    return persona
