@@ -13,7 +13,15 @@ from typing import Final
 from kith_protocol import labels
 from kith_protocol.encoding import Statement, decode, encode
 from kith_protocol.errors import BadSignature, Refused, Undecryptable
-from kith_protocol.handshake_state import Answer, AnswerBody, Established, Finish, FinishBody, PendingAnswer
+from kith_protocol.handshake_state import (
+    Answer,
+    AnswerBody,
+    Established,
+    Finish,
+    FinishBody,
+    PendingAnswer,
+    relationship_keys,
+)
 from kith_protocol.invite import (
     Greeting,
     Invite,
@@ -24,7 +32,7 @@ from kith_protocol.invite import (
 )
 from kith_protocol.mailbox import SLOT_BYTES, OwnMailbox
 from kith_protocol.padding import INNER_CLASSES, pad_to, smallest_class, unpad
-from kith_protocol.parcel import RELATIONSHIP_ID_BYTES, ParcelBody
+from kith_protocol.parcel import ParcelBody
 from kith_protocol.persona import (
     OwnPersona,
     PersonaStatement,
@@ -179,7 +187,7 @@ def make_finish(
     sealed = seal(answer.body.seal_key, labels.FINISH_SEAL, _SUITE, invite.link_id, answer.hash, plaintext=secret)
     transcript = labelled_hash(labels.TRANSCRIPT, greeting, answer.hash, sealed, body)
     secrets = secret + answer.secret + invite.secret
-    keys = _keys(secrets, transcript)
+    keys = relationship_keys(secrets, transcript)
     first = first or ParcelBody()
     signature = me.sign.sign(labels.FINISH_SIGN, me.person, answer.persona.person, transcript)
     payload = _checked(Finish(body, signature, _finish_mac(keys.rs, transcript, first), first))
@@ -223,7 +231,7 @@ def open_finish(pending: PendingAnswer, raw: bytes, me: OwnPersona) -> OpenedFin
     verify_hybrid(
         persona.sign_key, labels.FINISH_SIGN, persona.person, me.person, transcript, signature=finish.signature
     )
-    keys = _keys(secrets, transcript)
+    keys = relationship_keys(secrets, transcript)
     if not equal(finish.mac, _finish_mac(keys.rs, transcript, finish.first)):
         raise BadSignature("The MAC of a finish is wrong.")
     check_seal_key(body.seal_key)
@@ -247,22 +255,6 @@ def open_finish(pending: PendingAnswer, raw: bytes, me: OwnPersona) -> OpenedFin
 def answer_slot(answer: bytes) -> bytes:
     """The slot for an answer in the invite's mailbox, 16 bytes: the same for every repetition."""
     return labelled_hash(labels.ANSWER_SLOT, digest(answer))[:SLOT_BYTES]
-
-
-@dataclass(frozen=True, slots=True)
-class _Keys:
-    rs: bytes
-    relationship: bytes
-    confirm: bytes
-
-
-def _keys(secrets: bytes, transcript: bytes) -> _Keys:
-    rs = derive(secrets, labels.RELATIONSHIP, transcript)
-    return _Keys(
-        rs,
-        derive(rs, labels.RELATIONSHIP_ID, length=RELATIONSHIP_ID_BYTES),
-        mac(derive(rs, labels.CONFIRM_MAC), labels.CONFIRM_MAC, transcript),
-    )
 
 
 def _finish_mac(rs: bytes, transcript: bytes, first: ParcelBody) -> bytes:

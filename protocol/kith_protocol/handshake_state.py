@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import ClassVar
 
+from kith_protocol import labels
 from kith_protocol.encoding import Statement
 from kith_protocol.errors import BadSignature, Refused
 from kith_protocol.host import check_host
@@ -27,7 +29,9 @@ from kith_protocol.suite import (
     SEAL_KEY_BYTES,
     SEED_BYTES,
     SUITE,
+    derive,
     equal,
+    mac,
 )
 
 
@@ -176,6 +180,31 @@ class Established(Statement, frozen=True):
         """Raises `BadSignature` unless `confirm` shows that the peer holds the shared secret."""
         if not equal(self.confirm, confirm):
             raise BadSignature("The peer's confirmation of the handshake is wrong.")
+
+
+@dataclass(frozen=True, slots=True)
+class RelationshipKeys:
+    """What both sides derive from the secrets of a handshake and everything that was said in it."""
+
+    rs: bytes
+    """The shared secret."""
+    relationship: bytes
+    """The relationship's id."""
+    confirm: bytes
+    """What the side that received the last message shows, to prove that it holds the shared secret."""
+
+    def __repr__(self) -> str:
+        return "RelationshipKeys(...)"
+
+
+def relationship_keys(secrets: bytes, transcript: bytes) -> RelationshipKeys:
+    """The keys of the relationship that `secrets` and the hash `transcript` make."""
+    rs = derive(secrets, labels.RELATIONSHIP, transcript)
+    return RelationshipKeys(
+        rs,
+        derive(rs, labels.RELATIONSHIP_ID, length=RELATIONSHIP_ID_BYTES),
+        mac(derive(rs, labels.CONFIRM_MAC), labels.CONFIRM_MAC, transcript),
+    )
 
 
 def _check_suite(suite: int) -> None:

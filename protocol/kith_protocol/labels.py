@@ -63,6 +63,14 @@ TRANSCRIPT: Final = PREFIX + "transcript"
 RELATIONSHIP: Final = PREFIX + "relationship"
 RELATIONSHIP_ID: Final = PREFIX + "relationship-id"
 
+# Taking relationships back after a theft
+RECLAIM: Final = PREFIX + "reclaim"
+RECLAIM_KEY: Final = PREFIX + "reclaim-key"
+RECLAIM_SEAL: Final = PREFIX + "reclaim-seal"
+RECLAIM_SIGN: Final = PREFIX + "reclaim-sign"
+RECLAIM_SLOT: Final = PREFIX + "reclaim-slot"
+RECLAIM_TRANSCRIPT: Final = PREFIX + "reclaim-transcript"
+
 # Parcels and mailboxes
 PARCEL_SEAL: Final = PREFIX + "parcel-seal"
 PARCEL_KEY: Final = PREFIX + "parcel-key"

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from kith_protocol import handshake
+from kith_protocol import handshake_state
 from kith_protocol.encoding import decode, encode
 from kith_protocol.errors import (
     Alarm,
@@ -191,12 +191,12 @@ def test_a_name_that_no_answer_can_carry_is_refused() -> None:
 
 def test_the_secret_needs_both_persons_and_the_link() -> None:
     secrets = (fixed("secret-ab"), fixed("secret-ba"), pairing().own.secret)
-    rs = handshake._keys(b"".join(secrets), fixed("transcript")).rs
+    rs = handshake_state.relationship_keys(b"".join(secrets), fixed("transcript")).rs
     for n in range(3):
         changed = [*secrets]
         changed[n] = bytes(32)
-        assert handshake._keys(b"".join(changed), fixed("transcript")).rs != rs
-    assert handshake._keys(b"".join(secrets), fixed("other")).rs != rs
+        assert handshake_state.relationship_keys(b"".join(changed), fixed("transcript")).rs != rs
+    assert handshake_state.relationship_keys(b"".join(secrets), fixed("other")).rs != rs
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kith_protocol import handshake, labels
+from kith_protocol import handshake, handshake_state, labels
 from kith_protocol.encoding import Statement, encode
 from kith_protocol.errors import (
     BadKey,
@@ -181,7 +181,7 @@ class FinishSealer:
         transcript = labelled_hash(labels.TRANSCRIPT, greeting, self._pending.answer_hash, self._sealed, body)
         signature = signer.sign.sign(labels.FINISH_SIGN, signer.person, accepter, transcript)
         first = first or ParcelBody()
-        rs = handshake._keys(self._secrets, transcript).rs
+        rs = handshake_state.relationship_keys(self._secrets, transcript).rs
         return Finish(body, signature, handshake._finish_mac(rs, transcript, first), first)
 
     def seal(self, finish: Finish) -> bytes:
