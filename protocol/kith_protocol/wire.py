@@ -168,6 +168,30 @@ class PutGreeting(Statement, frozen=True):
             raise DecodingError("A greeting is too long.")
 
 
+class ReplacedRecord(Statement, frozen=True):
+    """A sealed record that does not stand any more."""
+
+    SIZES: ClassVar[Mapping[str, int]] = {"record": RECORD_ID_BYTES}
+
+    number: int
+    """Of the commit that replaced or deleted it."""
+    record: bytes
+    written: int
+    """Of the commit that had written it, whose change list names its hash."""
+    sealed: bytes
+
+
+class ReplacedPage(Statement, frozen=True):
+    """`GET /v1/vaults/{vault}/replaced?after=NUMBER&record=ID`: what was replaced or deleted in the last 30 days,
+    oldest first. Number and record of the last entry give the next page; an empty one is the end."""
+
+    records: tuple[ReplacedRecord, ...]
+
+    def check(self) -> None:
+        for record in self.records:
+            record.check()
+
+
 class StoredParcel(Statement, frozen=True):
     """A parcel as its owner fetches it."""
 

@@ -23,6 +23,7 @@ from kith_server.rendezvous import Rendezvous
 from kith_server.routes.feed import add_feed_routes
 from kith_server.routes.health import add_health_routes
 from kith_server.routes.rendezvous import add_rendezvous_routes
+from kith_server.routes.replaced import add_replaced_route
 from kith_server.routes.sessions import add_session_routes
 from kith_server.routes.vaults import add_vault_routes
 from kith_server.serving import create_runner as create_runner
@@ -50,6 +51,7 @@ def create_app(config: Config, data_dir: Path, clock: keys.Clock = system_clock)
     add_vault_routes(app)
     add_session_routes(app)
     add_feed_routes(app)
+    add_replaced_route(app)
     add_rendezvous_routes(app)
     add_mail_routes(app)
     return app

@@ -18,6 +18,8 @@ from kith_server.storage.interface import SessionStore, VaultStore
 DAY: Final = 24 * 3600 * 1000
 HORIZON: Final = 180 * DAY
 """Milliseconds for which change lists are kept."""
+REPLACED: Final = 30 * DAY
+"""Milliseconds for which replaced and deleted ciphertext is kept."""
 AT_ONCE: Final = 500
 """Rows changed in one transaction, so that requests do not wait for it."""
 ROUND_SECONDS: Final = 3600.0
@@ -27,11 +29,14 @@ _log: Final = structlog.get_logger()
 
 
 async def forget_expired(vaults: VaultStore, sessions: SessionStore, chains: Chains, now: int) -> int:
-    """Drops change lists older than `HORIZON`, expired sessions and nonces, rests of deleted vaults; how many steps."""
+    """Drops change lists older than `HORIZON`, what was replaced before `REPLACED`, expired sessions and nonces, rests
+    of deleted vaults; how many steps."""
     total = 0
     while dropped := await vaults.drop_changes(now - HORIZON, AT_ONCE):
         total += dropped
         chains.clear()
+    while dropped := await vaults.drop_replaced(now - REPLACED, AT_ONCE):
+        total += dropped
     while dropped := await sessions.drop_expired(now, AT_ONCE):
         total += dropped
     while await vaults.sweep():

@@ -60,6 +60,17 @@ async def read_statement(request: web.Request, kind: type[T], limit: int = SMALL
         return decode(body, kind)
 
 
+def query_bytes(request: web.Request, name: str, size: int) -> bytes:
+    """Bytes of the query in hex; `size` zeros where the parameter is missing. Raises `HttpRefusal` 400."""
+    try:
+        found = bytes.fromhex(request.query.get(name, bytes(size).hex()))
+    except ValueError:
+        found = b""
+    if len(found) != size:
+        raise HttpRefusal(400, "bad-request", f"The parameter {name} has to be {size} bytes in hex.")
+    return found
+
+
 def query_number(request: web.Request, name: str, default: int | None = None) -> int:
     """A whole number of the query. Raises `HttpRefusal` 400 where it is missing or none."""
     text = request.query.get(name, "" if default is None else str(default))

@@ -118,7 +118,7 @@ def plan_step(
     if written and next_state.size > quota:
         raise HttpRefusal(413, "quota-exceeded", f"The vault is full: it may have {quota} bytes on this server.")
     sealed = tuple((row, blob) for row, (_, blob) in zip(written, push.records, strict=True))
-    return Step(state.chain.head, _freeze(next_state), grown, stored, sealed, deleted), next_state
+    return Step(state.chain.head, _freeze(next_state), grown, stored, sealed, deleted, quota), next_state
 
 
 def _check_record(sealed: bytes, hash_: bytes, body: CommitBody) -> None:

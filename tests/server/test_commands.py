@@ -20,7 +20,7 @@ from typing import Any
 import aiohttp
 import pytest
 
-from kith_protocol.encoding import decode, encode
+from kith_protocol.encoding import Value, decode, encode
 from kith_protocol.wire import Head, Nameplate, SessionGrant
 from kith_server.cli import main
 from kith_server.storage.sqlite import connect
@@ -302,8 +302,8 @@ def test_acknowledged_pushes_survive_kill_9(data: Path, tmp_path: Path, after: f
 
 
 SPOILERS = {
-    "UPDATE blobs SET sealed = zeroblob(length(sealed)) WHERE rowid = 1": "damaged",
-    "DELETE FROM blobs WHERE rowid = 1": "missing or damaged",
+    "UPDATE blobs SET sealed = zeroblob(length(sealed)) WHERE rowid = (SELECT min(rowid) FROM blobs)": "damaged",
+    "DELETE FROM blobs WHERE rowid = (SELECT min(rowid) FROM blobs)": "missing or damaged",
     "DELETE FROM records": "not those that the head names",
     "UPDATE records SET hash = zeroblob(32)": "damaged",
     "UPDATE commits SET raw = (SELECT raw FROM commits WHERE number = 1) WHERE number = 2": "chain does not hold",
@@ -311,6 +311,8 @@ SPOILERS = {
     "DELETE FROM commits WHERE number = 2": "The head on record",
     "DELETE FROM commits WHERE number = 1": "chain does not hold",
     "UPDATE vaults SET bytes = bytes + 1": "figures",
+    "UPDATE replaced SET sealed = zeroblob(length(sealed))": "replaced record",
+    "DELETE FROM replaced": "figure of replaced bytes",
     "INSERT INTO blobs SELECT vault, number + 9, record, sealed FROM blobs": "belong to nothing",
 }
 
@@ -325,7 +327,9 @@ def filled(tmp_path_factory: pytest.TempPathFactory) -> bytes:
         async with aiohttp.ClientSession() as http:
             device = await Device(http, base, VaultBuilder.new()).start()
             for _ in range(2):
-                await device.call("POST", "/commits", encode(device.vault.push({record_id(): {} for _ in range(4)})))
+                changes: dict[bytes, dict[str, Value] | None] = {record_id(): {} for _ in range(4)}
+                changes |= {record: {"n": 1} for record in list(device.vault.hashes)[:1]}
+                await device.call("POST", "/commits", encode(device.vault.push(changes)))
 
     with running(folder, folder.parent / "log") as (_, base):
         asyncio.run(use(base))

@@ -24,6 +24,7 @@ from kith_server.storage.interface import (
     Step,
     StoredCommit,
     StoredRecord,
+    StoredReplaced,
     StoredSession,
     StoredVault,
     TokenStore,
@@ -54,12 +55,18 @@ def stored(vault: bytes, number: int = 0, *, received: int = 0) -> tuple[StoredV
 
 
 def step(
-    vault: bytes, number: int, written: dict[bytes, bytes] | None = None, deleted: tuple[bytes, ...] = (), **of: int
+    vault: bytes,
+    number: int,
+    written: dict[bytes, bytes] | None = None,
+    deleted: tuple[bytes, ...] = (),
+    *,
+    room: int = 1000,
+    **of: int,
 ) -> Step:
     """Commit `number` with these records."""
     after, commit = stored(vault, number, **of)
     rows = tuple((RecordRow(id_, name(blob), len(blob)), blob) for id_, blob in sorted((written or {}).items()))
-    return Step(name(vault, number - 1), after, 10, commit, rows, deleted)
+    return Step(name(vault, number - 1), after, 10, commit, rows, deleted, room)
 
 
 async def whole_feed(vaults: VaultStore, vault: bytes, after: int, budget: int) -> list[StoredCommit | StoredRecord]:
@@ -141,6 +148,35 @@ class StorageContract:
             assert rows == [RecordRow(first, name(b"three"), 5)]
             assert await stores.vaults.count_after(vault, 1) == 1
             assert await stores.vaults.count_after(vault, 2) == 0
+
+    async def test_what_was_replaced_or_deleted_is_kept_for_a_while(self) -> None:
+        first, second = sorted((name("a")[:16], name("b")[:16]))
+        async with self.open() as stores:
+            anna, bob = await self.begin(stores, "anna"), await self.begin(stores, "bob")
+            for vault in (anna, bob):
+                await stores.vaults.append(step(vault, 1, {first: b"one", second: b"two"}))
+            await stores.vaults.append(step(anna, 2, {first: b"three"}, received=10))
+            await stores.vaults.append(step(anna, 3, deleted=(first, second), received=20))
+            kept = await stores.vaults.replaced(anna, Cursor(0, bytes(16)), 1000)
+            gone = [(2, first, 1, b"one"), (3, first, 2, b"three"), (3, second, 1, b"two")]
+            assert kept == [StoredReplaced(*each) for each in gone]
+            assert await stores.vaults.replaced(bob, Cursor(0, bytes(16)), 1000) == []
+            assert await stores.vaults.replaced(anna, Cursor(0, bytes(16)), 1) == kept[:1]
+            assert await stores.vaults.replaced(anna, Cursor(3, first), 1000) == kept[2:]
+            assert await stores.vaults.drop_replaced(20, 10) == 1
+            assert await stores.vaults.drop_replaced(30, 1) == 1
+            assert await stores.vaults.replaced(anna, Cursor(0, bytes(16)), 1000) == kept[2:]
+
+    async def test_the_oldest_of_what_was_replaced_goes_where_there_is_no_room_for_it(self) -> None:
+        record = name("a")[:16]
+        async with self.open() as stores:
+            vault = await self.begin(stores, "anna")
+            for number in range(1, 6):
+                await stores.vaults.append(step(vault, number, {record: b"%05d" % number}, room=12))
+            kept = await stores.vaults.replaced(vault, Cursor(0, bytes(16)), 1000)
+            assert [each.sealed for each in kept] == [b"00003", b"00004"]
+            await stores.vaults.append(step(vault, 6, {record: b"x"}, room=0))
+            assert await stores.vaults.replaced(vault, Cursor(0, bytes(16)), 1000) == []
 
     async def test_bucket_rows_are_those_of_the_vault_and_the_buckets(self) -> None:
         async with self.open() as stores:

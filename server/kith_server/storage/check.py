@@ -69,9 +69,22 @@ def check_vault(connection: Connection, vault: bytes) -> Iterator[Finding]:
         yield Finding(vault, "The records are not those that the head names.")
     if (row[4], row[5]) != (len(hashes), history_bytes + record_bytes):
         yield Finding(vault, "The figures on record are wrong: the quota may be, too.")
+    yield from _check_replaced(connection, vault)
     strays = connection.execute("SELECT count(*) FROM blobs WHERE vault = ?", (vault,)).fetchone()[0] - len(hashes)
     if strays:
         yield Finding(vault, f"{strays} sealed records belong to nothing that stands.")
+
+
+def _check_replaced(connection: Connection, vault: bytes) -> Iterator[Finding]:
+    size = 0
+    for record, hash_, sealed in connection.execute(
+        "SELECT record, hash, sealed FROM replaced WHERE vault = ?", (vault,)
+    ):
+        size += len(sealed)
+        if digest(sealed) != hash_:
+            yield Finding(vault, f"The replaced record {record.hex()} is damaged.")
+    if connection.execute("SELECT replaced FROM vaults WHERE vault = ?", (vault,)).fetchone()[0] != size:
+        yield Finding(vault, "The figure of replaced bytes on record is wrong.")
 
 
 def _check_chain(connection: Connection, vault: bytes) -> tuple[Chain, int]:

@@ -66,6 +66,18 @@ class StoredRecord:
 
 
 @dataclass(frozen=True, slots=True)
+class StoredReplaced:
+    """A sealed record that does not stand any more."""
+
+    number: int
+    """Of the commit that replaced or deleted it."""
+    record: bytes
+    written: int
+    """Of the commit that had written it."""
+    sealed: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class Step:
     """One verified commit on top of the head `parent`, and what the vault is after it."""
 
@@ -77,6 +89,8 @@ class Step:
     written: tuple[tuple[RecordRow, bytes], ...]
     """Each with its ciphertext."""
     deleted: tuple[bytes, ...]
+    room: int
+    """Bytes of replaced and deleted ciphertext that may be kept; beyond them the oldest goes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,6 +171,13 @@ class VaultStore(Protocol):
 
     async def drop_changes(self, before: int, limit: int) -> int:
         """Empties up to `limit` change lists received before `before` (ms); how many. Moves horizons."""
+
+    async def replaced(self, vault: bytes, after: Cursor, budget: int) -> list[StoredReplaced]:
+        """What was replaced or deleted after the place `after`, oldest first; about `budget` bytes, and at least one
+        where there is one."""
+
+    async def drop_replaced(self, before: int, limit: int) -> int:
+        """Removes up to `limit` records that were replaced or deleted before `before` (ms); how many."""
 
     async def figures(self) -> list[VaultFigures]:
         """All vaults, by id."""

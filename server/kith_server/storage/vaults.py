@@ -16,9 +16,11 @@ from kith_server.storage.interface import (
     Step,
     StoredCommit,
     StoredRecord,
+    StoredReplaced,
     StoredVault,
     VaultFigures,
 )
+from kith_server.storage.replaced import drop_replaced, keep_replaced, replaced_after
 
 if TYPE_CHECKING:
     from sqlite3 import Connection
@@ -89,6 +91,7 @@ class SqliteVaults:
             if moved.rowcount != 1:
                 raise head_moved()
             _insert_commit(connection, after.vault, step.commit)
+            keep_replaced(connection, step)
             _change_records(connection, step)
 
         await self._database.write(work)
@@ -107,6 +110,12 @@ class SqliteVaults:
 
     async def drop_changes(self, before: int, limit: int) -> int:
         return await self._database.write(lambda connection: _drop_changes(connection, before, limit))
+
+    async def replaced(self, vault: bytes, after: Cursor, budget: int) -> list[StoredReplaced]:
+        return await self._database.read(lambda connection: replaced_after(connection, vault, after, budget))
+
+    async def drop_replaced(self, before: int, limit: int) -> int:
+        return await self._database.write(lambda connection: drop_replaced(connection, before, limit))
 
     async def figures(self) -> list[VaultFigures]:
         def work(connection: Connection) -> list[VaultFigures]:
