@@ -32,11 +32,19 @@ class MailboxKind(IntEnum):
     """Of one invite: nothing in it is ever replaced."""
     REQUESTS = 3
     """Of one reusable invite: nothing in it is ever replaced."""
+    RETIRED = 4
+    """Of one relationship, replaced by a newer one: takes the word of the peer's root, nothing in it is ever replaced.
+    A mailbox for parcels may become one of these, never the other way round."""
 
 
-MAX_SLOTS: Final = {MailboxKind.PARCELS: 1024, MailboxKind.ANSWERS: 4, MailboxKind.REQUESTS: 100}
+MAX_SLOTS: Final = {
+    MailboxKind.PARCELS: 1024,
+    MailboxKind.ANSWERS: 4,
+    MailboxKind.REQUESTS: 100,
+    MailboxKind.RETIRED: 16,
+}
 """Slots ever used: 256 items and those that came and went before the next re-keying; of answers, the first that
-verifies counts, so four are enough."""
+verifies counts, so four are enough. A retired mailbox forgets the slots it had before."""
 
 
 class MailboxAddress(Statement, frozen=True):
@@ -94,7 +102,7 @@ class Placement(Enum):
     LOWER = auto()
     """A later sequence was stored before."""
     TAKEN = auto()
-    """The slot holds an answer, and answers are not replaced."""
+    """The slot holds what is not replaced: an answer, or something in a retired mailbox."""
     FULL = auto()
     """No slot is free."""
 
@@ -114,6 +122,11 @@ def new_mailbox(host: str, fingerprint: bytes, randomness: bytes) -> OwnMailbox:
 def deposit_public(address: MailboxAddress) -> bytes:
     """The public key that the owner tells the server, 32 bytes."""
     return address.deposit.public
+
+
+def may_become(kind: MailboxKind, wanted: MailboxKind) -> bool:
+    """Whether a server lets the owner of a mailbox change its kind."""
+    return kind is wanted or (kind is MailboxKind.PARCELS and wanted is MailboxKind.RETIRED)
 
 
 def sign_put(deposit: SignKey, mailbox: bytes, slot: bytes, sequence: int, parcel: bytes) -> bytes:

@@ -58,7 +58,7 @@ class Quotas:
 
     vaults: int = 1000
     vault_bytes: int = 2048 * _MIB
-    mailboxes: int = 4096
+    mailboxes: int = 16384
     parcels: int = 600
     """Waiting in one mailbox: twice the 256 items of a relationship, and room for announcements."""
     mailbox_bytes: int = 40 * _MIB

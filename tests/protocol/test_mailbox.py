@@ -16,6 +16,7 @@ from kith_protocol.mailbox import (
     Placement,
     check_parcel_size,
     deposit_public,
+    may_become,
     new_mailbox,
     place,
     sign_put,
@@ -67,8 +68,8 @@ def test_a_lower_sequence_is_refused_and_an_equal_one_is_had() -> None:
     assert place(slots, bytes(16), 0) is Placement.STORE
 
 
-@pytest.mark.parametrize("kind", [MailboxKind.ANSWERS, MailboxKind.REQUESTS])
-def test_an_answer_is_never_replaced(kind: MailboxKind) -> None:
+@pytest.mark.parametrize("kind", [MailboxKind.ANSWERS, MailboxKind.REQUESTS, MailboxKind.RETIRED])
+def test_an_answer_or_a_statement_in_a_retired_mailbox_is_never_replaced(kind: MailboxKind) -> None:
     assert place({SLOT: 0}, SLOT, 0, kind) is Placement.HAVE
     assert place({SLOT: 0}, SLOT, 1, kind) is Placement.TAKEN
 
@@ -78,6 +79,12 @@ def test_a_full_mailbox_takes_newer_parcels_only_where_one_lies_already(kind: Ma
     slots = {bytes([n % 256, n // 256]) * 8: 0 for n in range(MAX_SLOTS[kind])}
     assert place(slots, SLOT, 0, kind) is Placement.FULL
     assert place(slots, bytes(16), 0, kind) is Placement.HAVE
+
+
+def test_only_a_mailbox_for_parcels_may_be_retired_and_none_comes_back() -> None:
+    changes = {(kind, wanted) for kind in MailboxKind for wanted in MailboxKind if may_become(kind, wanted)}
+    same = {(kind, kind) for kind in MailboxKind}
+    assert changes == {*same, (MailboxKind.PARCELS, MailboxKind.RETIRED)}
 
 
 @given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 5)), max_size=40))

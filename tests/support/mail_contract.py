@@ -7,6 +7,7 @@ import secrets
 from dataclasses import dataclass
 
 import pytest
+from msgspec.structs import replace
 
 from kith_protocol.errors import LimitExceeded
 from kith_protocol.mailbox import MailboxKind, Placement
@@ -131,6 +132,29 @@ class MailContract:
         again = OpenMailbox(some_id(), secrets.token_bytes(32), MailboxKind.PARCELS)
         await stores.mailboxes.open(stores.anna, box.read_id, again)
         assert await stores.mailboxes.put(box, parcel(1, 1), NOW) is None
+
+    async def test_a_retired_mailbox_forgets_its_parcels_and_slots_and_replaces_nothing(self, stores: Stores) -> None:
+        read_id, wanted = some_id(), OpenMailbox(some_id(), secrets.token_bytes(32), MailboxKind.PARCELS)
+        await stores.mailboxes.open(stores.anna, read_id, wanted)
+        box = await stores.mailboxes.find(wanted.mailbox)
+        assert box is not None
+        await stores.mailboxes.put(box, parcel(1, 9), NOW)
+        retired = replace(wanted, kind=MailboxKind.RETIRED)
+        await stores.mailboxes.open(stores.anna, read_id, retired)
+        assert (await stores.mailboxes.page(stores.anna, 0)).parcels == ()
+        # `box` is what a put found a moment before: the mailbox's kind is asked for again.
+        assert await stores.mailboxes.put(box, parcel(1, 1), NOW) is Placement.STORE
+        assert await stores.mailboxes.put(box, parcel(1, 2), NOW) is Placement.TAKEN
+        assert len((await stores.mailboxes.page(stores.anna, 0)).parcels) == 1
+        await stores.mailboxes.open(stores.anna, read_id, retired)
+        assert len((await stores.mailboxes.page(stores.anna, 0)).parcels) == 1, "the same again changes nothing"
+
+    async def test_a_retired_mailbox_takes_parcels_never_again(self, stores: Stores) -> None:
+        wanted = OpenMailbox(some_id(), secrets.token_bytes(32), MailboxKind.RETIRED)
+        read_id = some_id()
+        await stores.mailboxes.open(stores.anna, read_id, wanted)
+        with pytest.raises(HttpRefusal):
+            await stores.mailboxes.open(stores.anna, read_id, replace(wanted, kind=MailboxKind.PARCELS))
 
     async def test_mailboxes_are_counted_for_each_vault(self, stores: Stores) -> None:
         for _ in range(QUOTAS.mailboxes):

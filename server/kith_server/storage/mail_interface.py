@@ -68,7 +68,8 @@ class MailboxStore(Protocol):
     """Mailboxes, the parcels in them, and greetings."""
 
     async def open(self, vault: bytes, read_id: bytes, wanted: OpenMailbox) -> None:
-        """Opens a mailbox; repeating it changes nothing.
+        """Opens a mailbox; repeating it changes nothing. One for parcels that is asked for as `RETIRED` becomes that,
+        and forgets its parcels and slots.
 
         Raises `HttpRefusal` where one of the ids is used otherwise, `LimitExceeded`.
         """

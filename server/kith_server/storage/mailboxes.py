@@ -6,10 +6,11 @@ Which put is kept is decided by `kith_protocol.mailbox.place`, inside the transa
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from kith_protocol.errors import LimitExceeded
-from kith_protocol.mailbox import MailboxKind, Placement, place
+from kith_protocol.mailbox import MailboxKind, Placement, may_become, place
 from kith_protocol.wire import OpenMailbox, ParcelPage, StoredParcel
 from kith_server.config import Quotas
 from kith_server.errors import HttpRefusal
@@ -38,6 +39,9 @@ class SqliteMailboxes:
             known = connection.execute(query, (vault, read_id)).fetchone()
             if known == values:
                 return
+            if known and known[:2] == values[:2] and may_become(MailboxKind(known[2]), wanted.kind):
+                _retire(connection, (vault, read_id), wanted.kind)
+                return
             taken = connection.execute("SELECT 1 FROM mailboxes WHERE mailbox = ?", (wanted.mailbox,)).fetchone()
             if known or taken:
                 raise HttpRefusal(409, "mailbox-taken", "There is another mailbox under this id.")
@@ -64,10 +68,12 @@ class SqliteMailboxes:
 
     async def put(self, mailbox: Deposit, parcel: Parcel, now: int) -> Placement | None:
         def work(connection: Connection) -> Placement | None:
-            query = "SELECT 1 FROM mailboxes WHERE vault = ? AND read_id = ? AND deposit_key = ?"
-            if connection.execute(query, (mailbox.vault, mailbox.read_id, mailbox.key)).fetchone() is None:
+            # Asked again: it may have been deleted or retired since it was found.
+            query = "SELECT kind FROM mailboxes WHERE vault = ? AND read_id = ? AND deposit_key = ?"
+            row = connection.execute(query, (mailbox.vault, mailbox.read_id, mailbox.key)).fetchone()
+            if row is None:
                 return None
-            return _put(connection, mailbox, parcel, self._quotas, now)
+            return _put(connection, replace(mailbox, kind=MailboxKind(row[0])), parcel, self._quotas, now)
 
         return await self._database.write(work)
 
@@ -127,6 +133,13 @@ class SqliteMailboxes:
 
     async def expire(self, now: int) -> bool:
         return await self._database.write(lambda connection: _expire(connection, now))
+
+
+def _retire(connection: Connection, owner: tuple[bytes, bytes], kind: MailboxKind) -> None:
+    """What waits in the mailbox goes, and the slots that it had do not count among its new ones."""
+    connection.execute("UPDATE mailboxes SET kind = ? WHERE vault = ? AND read_id = ?", (int(kind), *owner))
+    connection.execute("DELETE FROM parcels WHERE vault = ? AND read_id = ?", owner)
+    connection.execute("DELETE FROM slots WHERE vault = ? AND read_id = ?", owner)
 
 
 def _put(connection: Connection, mailbox: Deposit, parcel: Parcel, quotas: Quotas, now: int) -> Placement:

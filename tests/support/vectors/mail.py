@@ -166,6 +166,7 @@ def _greetings(tape: Tape) -> Iterator[Vector]:
     )
     yield vector("with-weak-key", "The X25519 half is zero.", turned(seal_key=greeting.seal_key[:-32] + bytes(32)))
     yield vector("with-long-name", "A name of 81 bytes.", turned(name="a" * 81))
+    yield vector("of-suite-2", "Of a newer program, though the link is not.", sealed(suite=b"\x02"))
     yield vector("suite-inside", "Its inner suite is 2.", turned(suite=2))
 
 
@@ -203,6 +204,11 @@ def mailboxes() -> Iterator[Vector]:
     yield vector("taken", "An answer is not replaced.", used=[[here, 4]], kind=MailboxKind.ANSWERS)
     four: list[Json] = [[fixed(f"slot {n}", 16).hex(), 1] for n in range(MAX_SLOTS[MailboxKind.ANSWERS])]
     yield vector("full", "Four answers are there.", used=four, kind=MailboxKind.ANSWERS)
+    retired = MailboxKind.RETIRED
+    yield vector("retired-stored", "A retired mailbox takes something into a free slot.", kind=retired)
+    yield vector("retired-taken", "Nothing in a retired mailbox is replaced.", used=[[here, 4]], kind=retired)
+    some: list[Json] = [[fixed(f"slot {n}", 16).hex(), 1] for n in range(MAX_SLOTS[retired])]
+    yield vector("retired-full", "All slots of a retired mailbox are used.", used=some, kind=retired)
     yield vector("by-a-stranger", "Signed by another key.", bad, by=SignKey(fixed("stranger")))
     yield vector("other-mailbox", "Carried to another mailbox.", bad, mailbox=bytes(16).hex())
     yield vector("other-slot", "Carried to another slot.", bad, slot=bytes(16).hex())
