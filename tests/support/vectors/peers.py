@@ -9,7 +9,17 @@ from kith_protocol import labels
 from kith_protocol.encoding import encode
 from kith_protocol.link_code import qr_code, spoken_code
 from kith_protocol.padding import INNER_CLASSES, pad_to
-from kith_protocol.parcel import PARCEL_OVERHEAD, Bye, Moved, ParcelBody, ParcelContext, Rekey, Share, Withdraw
+from kith_protocol.parcel import (
+    PARCEL_OVERHEAD,
+    Bye,
+    Introduce,
+    Moved,
+    ParcelBody,
+    ParcelContext,
+    Rekey,
+    Share,
+    Withdraw,
+)
 from kith_protocol.phrase import phrase_of
 from kith_protocol.relationship import Direction
 from kith_protocol.suite import SealKey, derive, encrypt, frame
@@ -54,6 +64,13 @@ def parcels(tape: Tape) -> Iterator[Vector]:
     right = sealed(encode(BODY))
     yield vector("opens", "A share, a withdrawal and what each side has.", right, None)
     yield vector("ends-the-relationship", "A goodbye.", sealed(encode(ParcelBody(messages=(Bye(),)))), None)
+    address = mailbox_of("anna").address
+    rekeyed = ParcelBody(messages=(Rekey(NEWER.public, address),))
+    yield vector("announces-a-key", "A new key, and a mailbox.", sealed(encode(rekeyed)), None)
+    moved = ParcelBody(messages=(Moved(address),))
+    yield vector("announces-a-move", "A mailbox on another server.", sealed(encode(moved)), None)
+    introduced = ParcelBody(messages=(Introduce(ITEM, "Carla", fixed("carla"), "You both fence."),))
+    yield vector("introduces", "Somebody whom the sender knows.", sealed(encode(introduced)), None)
     yield vector("to-an-older-key", "The second key opens it.", right, None, NEWER, KEY)
     yield vector("to-a-key-not-kept", "Only the newer key is left.", right, "undecryptable", NEWER)
     yield vector("five-keys", "More than may be tried.", right, "limit-exceeded", *[NEWER] * 4, KEY)
@@ -74,6 +91,10 @@ def parcels(tape: Tape) -> Iterator[Vector]:
     yield saying("version-0", "Versions begin with 1.", ParcelBody(((ITEM, 0),)))
     yield saying("short-confirmation", "It has 31 bytes.", ParcelBody(confirm=bytes(31)))
     yield saying("bad-host", "A mailbox on no host.", ParcelBody(messages=(Moved(BAD_ADDRESS),)))
+    short = ParcelBody(messages=(Introduce(ITEM, "Carla", fixed("carla")[1:], ""),))
+    yield saying("short-person", "A person id of 31 bytes.", short)
+    long = ParcelBody(messages=(Introduce(ITEM, "a" * 257, fixed("carla"), ""),))
+    yield saying("long-label", "A label of 257 bytes.", long)
     weak = Rekey(KEY.public[:-32] + bytes(32), mailbox_of("anna").address)
     yield saying("weak-key", "The announced key is unusable.", ParcelBody(messages=(weak,)), "bad-key")
 

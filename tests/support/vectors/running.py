@@ -19,6 +19,7 @@ from kith_protocol.recordheader import HEADER_BYTES, read_header
 from kith_protocol.session import check_session, read_session
 from kith_protocol.suite import NONCE_BYTES, SealKey, SignKey
 from kith_protocol.tree import Tree
+from tests.support.vectors.running_handshakes import HANDSHAKE_RUNNERS
 from tests.support.vectors.running_peers import PEER_RUNNERS
 from tests.support.vectors.vector import Json
 
@@ -174,4 +175,5 @@ RUNNERS: dict[str, Callable[[Inputs], Json]] = {
     "session": _session,
     "feed": _feed,
     **PEER_RUNNERS,
+    **HANDSHAKE_RUNNERS,
 }

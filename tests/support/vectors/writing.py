@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
-from tests.support.vectors import chains, feeds, mail, peers, people, plain, shares
+from tests.support.vectors import chains, feeds, handshakes, linkings, mail, peers, people, plain, shares
 from tests.support.vectors.running import run
 from tests.support.vectors.tape import NAME, Tape
 from tests.support.vectors.vector import Vector, seeds
@@ -31,6 +31,10 @@ def all_vectors(tape: Tape) -> Iterator[Vector]:
     yield from peers.link_codes()
     yield from peers.phrases()
     yield from shares.shares()
+    yield from handshakes.handshakes(tape)
+    yield from handshakes.reclaims(tape)
+    yield from linkings.linkings()
+    yield from linkings.wires()
 
 
 def files(folder: Path) -> dict[str, str]:
