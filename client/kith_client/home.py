@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import fcntl
 import os
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -59,8 +60,8 @@ class Home:
         self.path.mkdir(parents=True, exist_ok=True)
         self.path.chmod(0o700)
 
-    @contextmanager
-    def lock(self, deadline: float = LOCK_DEADLINE) -> Iterator[None]:
+    @asynccontextmanager
+    async def locked(self, deadline: float = LOCK_DEADLINE) -> AsyncIterator[None]:
         """Holds the vault for this process. Raises `Busy` after `deadline` seconds.
 
         The kernel lets go of the lock when the process ends, however it ends.
@@ -68,13 +69,13 @@ class Home:
         self.create()
         descriptor = os.open(self.path / "lock", os.O_CREAT | os.O_RDWR, 0o600)
         try:
-            _wait_for(descriptor, deadline)
+            await _wait_for(descriptor, deadline)
             yield
         finally:
             os.close(descriptor)
 
 
-def _wait_for(descriptor: int, deadline: float) -> None:
+async def _wait_for(descriptor: int, deadline: float) -> None:
     give_up = time.monotonic() + deadline
     while True:
         try:
@@ -82,6 +83,6 @@ def _wait_for(descriptor: int, deadline: float) -> None:
         except BlockingIOError:
             if time.monotonic() >= give_up:
                 raise Busy("Another kith is at work on this address book. Try again when it is done.") from None
-            time.sleep(0.05)
+            await asyncio.sleep(0.05)  # not in a thread: whoever is asked to stop stops at once
         else:
             return

@@ -104,11 +104,12 @@ async def add_device(vault: Vault, server: HomeServer, show: ShowCode, confirm: 
     line = _Line(server, nameplate, LinkMachine(LinkRole.SHOWS, code, server.host), LinkRole.SHOWS)
     try:
         async with _deadline():
-            show(code.text)
-            await line.agree()
-            request = line.machine.open(await line.read(), JoinRequest)
-            if not await confirm(request.name):
-                raise Refused("link-declined", "The device was not added.")
+            async with vault.resting():  # people look something up while they wait for the other device
+                show(code.text)
+                await line.agree()
+                request = line.machine.open(await line.read(), JoinRequest)
+                if not await confirm(request.name):
+                    raise Refused("link-declined", "The device was not added.")
             await _commit_device(vault, server, request)
             grant = JoinGrant(
                 server.url,

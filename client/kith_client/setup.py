@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import AsyncIterator
-from contextlib import ExitStack, asynccontextmanager, suppress
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 
 from kith_client import keyfile, unlock
@@ -105,8 +105,7 @@ async def new_home(home: Home) -> AsyncIterator[Mirror]:
 
     Nobody else can begin in the same folder meanwhile. Raises `VaultExists` or `Busy`.
     """
-    with ExitStack() as stack:
-        await asyncio.to_thread(stack.enter_context, home.lock())
+    async with home.locked():
         check_unused(home)
         for leftover in home.path.glob(home.mirror.name + "*"):
             leftover.unlink()  # of an attempt that broke off before its key file was written

@@ -9,8 +9,8 @@ import asyncio
 import gc
 import os
 import time
-from collections.abc import Callable, Iterable, Mapping
-from contextlib import ExitStack
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import Final
 
@@ -101,43 +101,53 @@ class RecordKeys:
 class Vault:
     """Use `Vault.open`; close it with `close`, which also lets other programs at it."""
 
-    def __init__(
-        self, home: Home, keys: DeviceKeys, mirror: Mirror, chain: Chain, clock: Clock, stack: ExitStack
-    ) -> None:
+    def __init__(self, home: Home, keys: DeviceKeys, clock: Clock) -> None:
         self.home = home
         self.device = keys
         self.member: MemberKeys = keys.member
-        self.mirror = mirror
-        self.chain = chain
         self.clock = clock
+        self.mirror: Mirror
+        self.chain: Chain
         self.record_keys: RecordKeys
         self.index = RecordIndex()
         self._contents: dict[bytes, Content] = {}
-        self._stack = stack
+        self._awake = AsyncExitStack()
 
     @classmethod
     async def open(cls, home: Home, prompt: PromptForPassphrase = cannot_ask, clock: Clock = system_clock) -> Vault:
         """Unlocks the device's keys and reads the mirror. Raises `NoVault`, `WrongPassphrase`, `Busy`."""
         _spare_the_collector()  # of the program's modules, too
-        keys = await unlock(home, prompt)
-        with ExitStack() as stack:
-            await asyncio.to_thread(stack.enter_context, home.lock())
-            mirror = await Mirror.open(home.mirror)
-            try:
-                frozen = await mirror.state(CHAIN)
-                if frozen is None:
-                    raise MirrorDamaged(f"The local copy in {home.path} is not there. Join again from another device.")
-                vault = cls(home, keys, mirror, thaw_chain(frozen), clock, stack.pop_all())
-                await vault.reload()
-            except BaseException:
-                await mirror.close()
-                raise
+        vault = cls(home, await unlock(home, prompt), clock)
+        await vault._wake()
         return vault
 
     async def close(self) -> None:
         """Closes the mirror and lets go of the lock."""
-        await self.mirror.close()
-        self._stack.close()
+        await self._awake.aclose()
+
+    @asynccontextmanager
+    async def resting(self) -> AsyncIterator[None]:
+        """Lets other programs at the vault, while this one waits for a person; then reads it again.
+
+        Raises `Busy` where another program holds it when the block ends.
+        """
+        await self.close()
+        try:
+            yield
+        finally:
+            await self._wake()
+
+    async def _wake(self) -> None:
+        async with AsyncExitStack() as stack:
+            await stack.enter_async_context(self.home.locked())
+            self.mirror = await Mirror.open(self.home.mirror)
+            stack.push_async_callback(self.mirror.close)
+            frozen = await self.mirror.state(CHAIN)
+            if frozen is None:
+                raise MirrorDamaged(f"The local copy in {self.home.path} is not there. Join again from another device.")
+            self.chain = thaw_chain(frozen)
+            await self.reload()
+            self._awake = stack.pop_all()
 
     async def __aenter__(self) -> Vault:
         return self

@@ -12,6 +12,7 @@ import pytest
 from kith_client import linking
 from kith_client.home import Home
 from kith_client.linking import add_device, join_vault
+from kith_client.vault import Vault
 from kith_protocol import wire
 from kith_protocol.errors import Alarm, AlarmCode, KithError, Refused
 from kith_protocol.link_code import CODE_RANDOM_BYTES, parse_code, spoken_code
@@ -295,3 +296,18 @@ async def _still_the_same_members(scene: Scene) -> None:
     scene.site.proxy.be_honest()
     await scene.laptop.sync()
     assert set(scene.laptop.vault.chain.members) == members
+
+
+async def test_what_was_entered_while_a_device_was_waited_for_is_there_afterwards(scene: Scene, tmp_path: Path) -> None:
+    """`kith device add` lets other commands at the address book while it waits."""
+    laptop, shown, note = scene.laptop, asyncio.Queue[str](), secrets.token_bytes(16)
+
+    async def join_later() -> None:
+        code = await shown.get()
+        async with await Vault.open(laptop.vault.home) as beside:
+            await beside.apply({note: beside.stamp().content("note", {"text": "typed meanwhile"})})
+        async with await join_vault(Home(tmp_path / "new"), code, scene.site.url, "new"):
+            pass
+
+    await asyncio.gather(add_device(laptop.vault, laptop.server, shown.put_nowait, _yes), join_later())
+    assert laptop.vault.contents[note].value("text") == "typed meanwhile"
