@@ -82,6 +82,8 @@ def accept(
 
 def _check_person(contents: Contents, person: bytes, contact: bytes | None) -> None:
     peer = find_peer(contents, person)
+    if peer is not None and peer.blocked:
+        raise Refused("blocked", "You blocked this person. 'kith block PEER --undo' lets you accept the invite.")
     if peer is not None and is_connected(open_channels(contents, peer.id)):
         raise Refused("already-connected", "You are connected with this person already; 'kith peers' shows it.")
     other = open_peer_of_contact(contents, contact) if contact is not None else None

@@ -48,6 +48,10 @@ def take_answer(inbox: Inbox, invite_id: bytes, stored: StoredParcel, me: OwnPer
         inbox.tell("invite", invite.id, f"Somebody's answer to your invite was refused. {refusal}")
         return
     inbox.handle(stored)
+    peer = peer_of_person(inbox.draft.contents, answer.persona.person)
+    if peer is not None and peer.blocked:
+        inbox.tell("invite", invite.id, "Somebody whom you blocked answered your invite; they were not connected.")
+        return
     if invite.state is InviteState.USED:
         inbox.tell("invite", invite.id, _second(answer))
         return

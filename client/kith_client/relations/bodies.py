@@ -7,6 +7,7 @@ in, so that a peer who sends very many costs little. One message that is refused
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace as replace_told
 from functools import cached_property
 from typing import Final
 
@@ -15,6 +16,7 @@ from msgspec.structs import replace
 from kith_client.relations import records
 from kith_client.relations.inbox import Inbox
 from kith_client.relations.records import ANNOUNCED, Channel, TheirItem
+from kith_client.relations.rekeying import acknowledge, address_changed
 from kith_protocol import labels
 from kith_protocol.commit import RECORD_ID_BYTES
 from kith_protocol.encoding import Value, encode
@@ -61,6 +63,7 @@ class Bodies:
             if isinstance(message, Share | Withdraw):
                 items.read(message)
         items.hear(body.versions)
+        acknowledge(self._inbox.draft, _fresh(self._inbox, channel.id), dict(body.acknowledged))
         # Both kinds of address count with the parcel's sequence, so that the first of a parcel is the only one.
         moved = next((message for message in body.messages if isinstance(message, Rekey | Moved)), None)
         if moved is not None:
@@ -85,6 +88,7 @@ class _Items:
         self._bytes = sum(len(item.payload or b"") for item in self._known.values())
         self._newest: dict[bytes, Share | Withdraw] = {}
         self._heard: dict[bytes, int] = {}
+        self._known_already = False
 
     def read(self, message: Share | Withdraw) -> None:
         """Keeps a message if it is the newest about its item so far."""
@@ -112,6 +116,8 @@ class _Items:
             except (Refused, DecodingError) as problem:
                 self._refuse(problem)
         self._announce()
+        if self._known_already:
+            tell_again(self._inbox, self._channel.id)
 
     def _refuse(self, problem: KithError) -> None:
         text = f"A peer sent something that was not taken in. {problem}"
@@ -122,6 +128,7 @@ class _Items:
         if isinstance(message, Share):
             payload_of(message)
         if apply_share(self._versions, message) is not Decision.TAKE:
+            self._known_already |= message.version == self._version(message.item)
             return
         self._check_room(message)
         before = self._known.get(message.item)
@@ -199,22 +206,33 @@ def _record_id(channel: bytes, item: bytes) -> bytes:
     return labelled_hash(_THEIRS, channel, item)[:RECORD_ID_BYTES]
 
 
+def tell_again(inbox: Inbox, channel_id: bytes) -> None:
+    """The peer repeats what I have: it did not hear that, so it is told once more."""
+    told = _fresh(inbox, channel_id).mine.told
+    inbox.draft.change(channel_id, {"told": replace_told(told, digest=b"").to_value()})
+
+
+def _fresh(inbox: Inbox, channel_id: bytes) -> Channel:
+    return records.read_channel(channel_id, inbox.draft.contents[channel_id])
+
+
 def _change_address(inbox: Inbox, channel_id: bytes, message: Rekey | Moved, sequence: int) -> None:
     """`Rekey` and `Moved` count with one sequence, so that an old one that comes late changes nothing."""
-    draft = inbox.draft
-    channel = records.read_channel(channel_id, draft.contents[channel_id])
+    draft, channel = inbox.draft, _fresh(inbox, channel_id)
     old = channel.established
     if old is None or sequence <= channel.address_sequence:
+        if sequence == channel.address_sequence:
+            tell_again(inbox, channel_id)
         return
     seal_key = message.seal_key if isinstance(message, Rekey) else old.peer_seal_key
     new = replace(old, peer_seal_key=seal_key, outbox=message.mailbox)
     draft.change(channel_id, {"established": encode(new), "address_sequence": sequence})
     draft.change(channel.peer, {"host": message.mailbox.host})
+    address_changed(draft, _fresh(inbox, channel_id))
 
 
 def _farewell(inbox: Inbox, channel_id: bytes) -> None:
-    draft = inbox.draft
-    channel = records.read_channel(channel_id, draft.contents[channel_id])
+    draft, channel = inbox.draft, _fresh(inbox, channel_id)
     if not channel.ended:
         ended = next_state(channel.state, RelationshipEvent.BYE)
         draft.change(channel_id, {"state": ended.value}, without=["step"])

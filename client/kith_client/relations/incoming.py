@@ -14,14 +14,15 @@ from kith_client.relations.bodies import Bodies
 from kith_client.relations.draft import Draft
 from kith_client.relations.inbox import Inbox, TakenIn
 from kith_client.relations.mending import mend
+from kith_client.relations.own_keys import OwnKey
 from kith_client.relations.records import Channel
+from kith_client.relations.rekeying import mark_used
 from kith_client.relations.server_side import takes_answers
 from kith_client.stamp import Contents, Stamp, the_one
 from kith_protocol.errors import BadKey, BadSignature, DecodingError, Refused, Undecryptable
 from kith_protocol.handshake import Established
 from kith_protocol.parcel import Introduce, ParcelBody, ParcelContext, open_parcel
 from kith_protocol.relationship import RelationshipEvent, RelationshipState, Side, SlotKind, next_state, slot_of
-from kith_protocol.suite import SealKey
 from kith_protocol.wire import StoredParcel
 
 
@@ -78,7 +79,7 @@ def _take_bodies(inbox: Inbox, bodies: Bodies, parcels: Sequence[StoredParcel]) 
     """Whether a parcel was taken in, so that others may be readable now."""
     contents = inbox.draft.contents
     standing = [c for c in records.channels(contents) if c.established is not None and not c.ended]
-    boxes = {c.inbox.read_id: c.id for c in standing if records.has_peer(contents, c)}
+    boxes = {key.inbox.read_id: c.id for c in standing if records.has_peer(contents, c) for key in c.mine.keys}
     before = len(inbox.handled)
     for stored in parcels:
         record = boxes.get(stored.mailbox)
@@ -94,13 +95,17 @@ def _take_parcel(inbox: Inbox, bodies: Bodies, channel: Channel, stored: StoredP
     if stored.slot == _finish_slot(established):
         inbox.handle(stored)  # opened before, and not yet deleted; nothing else is ever put there
         return
+    own = next((key for key in channel.mine.keys if key.inbox.read_id == stored.mailbox), None)
+    if own is None:
+        return  # the mailbox was retired by what another parcel of the same batch showed
     try:
-        body = open_parcel(_context(established, stored), [SealKey(established.seal_seed)], stored.parcel)
+        body = open_parcel(_context(established, own, stored), channel.mine.seal_keys, stored.parcel)
     except (Undecryptable, Refused, DecodingError, BadKey):
         return  # also what a later version sends: it stays for a program that understands it
     if not _confirmed(inbox, channel, established, body) or _is_for_later(body):
         return
     inbox.handle(stored)
+    mark_used(inbox.draft, records.read_channel(channel.id, inbox.draft.contents[channel.id]), own)
     bodies.read(records.read_channel(channel.id, inbox.draft.contents[channel.id]), body, stored.sequence)
 
 
@@ -126,12 +131,12 @@ def _finish_slot(established: Established) -> bytes:
     return slot_of(established.rs, Side(established.side).receives, SlotKind.FINISH)
 
 
-def _context(established: Established, stored: StoredParcel) -> ParcelContext:
+def _context(established: Established, own: OwnKey, stored: StoredParcel) -> ParcelContext:
     return ParcelContext(
         established.rs,
         established.relationship,
         Side(established.side).receives,
-        established.inbox.address.mailbox,
+        own.inbox.address.mailbox,
         stored.slot,
         stored.sequence,
     )

@@ -1,4 +1,4 @@
-"""What is committed and has no receipt yet: answers, finishes, and versions of shares, ready to be put.
+"""What is committed and has no receipt yet, ready to be put: answers, finishes, shares, new keys, farewells.
 
 Sealing and signing happen here; carrying a put to its server, keeping it while that is down, and opening the receipt
 are left to the shell.
@@ -13,24 +13,33 @@ from typing import Final
 from kith_client.relations import records
 from kith_client.relations.bodies import channel_items
 from kith_client.relations.draft import Draft
+from kith_client.relations.own_keys import PUT
 from kith_client.relations.payloads import payload_for, wanted
 from kith_client.relations.planning import SENDING, digest_for, narrowed
 from kith_client.relations.records import RECEIPT, Channel, Item
+from kith_client.relations.rekeying import REKEY
+from kith_client.relations.upkeep import acknowledged_versions
 from kith_client.stamp import Contents, Edit, Stamp
 from kith_protocol.gateway import Put, PutStatus
 from kith_protocol.handshake import Established, answer_slot
 from kith_protocol.mailbox import MailboxAddress, sign_put
-from kith_protocol.parcel import MAX_ITEMS, Message, ParcelBody, ParcelContext, Withdraw, seal_parcel, versions_of
+from kith_protocol.parcel import Bye, Message, ParcelBody, ParcelContext, Rekey, Withdraw, seal_parcel, versions_of
 from kith_protocol.relationship import RelationshipEvent, RelationshipState, Side, SlotKind, next_state, slot_of
 from kith_protocol.share import make_share
-from kith_protocol.suite import KEY_BYTES, NONCE_BYTES
+from kith_protocol.suite import KEY_BYTES, NONCE_BYTES, SealKey
 
 ANSWER: Final = "answer"
 FINISH: Final = "finish"
 HANDSHAKE_SEQUENCE: Final = 1
 
-Key = tuple[bytes, str, int]
-"""Names one thing to send: channel id; `ANSWER`, `FINISH` or an item's id in hex; version."""
+STATE: Final = "state"
+BYE: Final = "bye"
+BYE_SEQUENCE: Final = 1
+_SLOTS: Final = {REKEY: SlotKind.REKEY, STATE: SlotKind.STATE, BYE: SlotKind.BYE}
+
+Key = tuple[bytes, str, int, bytes]
+"""Names one thing to send: channel id; `ANSWER`, `FINISH`, `REKEY`, `STATE`, `BYE` or an item's id in hex; version or
+sequence; write id of the mailbox, because a receipt counts only while the peer reads there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,14 +51,14 @@ class Outgoing:
     """Of the server at `host`."""
     channel: bytes
     what: str
-    """`ANSWER`, `FINISH`, or an item's id in hex."""
+    """As in `Key`."""
     version: int
     put: Put
 
     @property
     def key(self) -> Key:
         """What a receipt is about."""
-        return self.channel, self.what, self.version
+        return self.channel, self.what, self.version, self.put.mailbox
 
     def __repr__(self) -> str:
         return f"Outgoing({self.channel.hex()}, {self.what}, {self.version})"
@@ -66,11 +75,42 @@ def outgoing(contents: Contents, stamp: Stamp, skip: Container[Key] = frozenset(
     for channel in records.channels(contents):
         found += [step for step in _steps(channel) if step.key not in skip]
         due = {key: item for key, item in channel.items.items() if item.version > channel.receipts.get(key, 0)}
-        due = {key: item for key, item in due.items() if (channel.id, key.hex(), item.version) not in skip}
-        if due and channel.state in SENDING and channel.established and records.has_peer(contents, channel):
-            sender = _Sender(channel, channel.established, channel_items(theirs, channel.id), stamp)
+        established = channel.established
+        if established is None or not records.has_peer(contents, channel):
+            continue
+        to = established.outbox.mailbox
+        due = {key: item for key, item in due.items() if (channel.id, key.hex(), item.version, to) not in skip}
+        sender = _Sender(channel, established, channel_items(theirs, channel.id), stamp)
+        said = announcements(channel).items()
+        found += [sender.announcement(what, n) for what, n in said if (channel.id, what, n, to) not in skip]
+        if due and channel.state in SENDING:
             found += sender.parcels(relevant, due)
     return found
+
+
+def announcements(channel: Channel) -> dict[str, int]:
+    """What beside items has to reach the peer: `REKEY`, `STATE` or `BYE` → its sequence."""
+    mine = channel.mine
+    if channel.ended:
+        return {BYE: BYE_SEQUENCE} if mine.bye else {}
+    if channel.state not in SENDING:
+        return {}
+    said = {REKEY: mine.keys[0].sequence if mine.under_way else 0, STATE: mine.told.sequence}
+    return {what: sequence for what, sequence in said.items() if sequence > mine.put.get(what, 0)}
+
+
+def is_outdated(channel: Channel | None, key: Key) -> bool:
+    """Whether what was sealed for `key` must not arrive any more, because something else holds by now."""
+    _, what, version, mailbox = key
+    if channel is None or (channel.ended and what != BYE):
+        return True
+    if what == ANSWER:
+        return False
+    if channel.established is None or mailbox != channel.established.outbox.mailbox:
+        return True
+    if what in _SLOTS:
+        return announcements(channel).get(what) != version
+    return any(key.hex() == what and item.version > version for key, item in channel.items.items())
 
 
 def receipted(contents: Contents, stamp: Stamp, key: Key, status: PutStatus) -> Edit:
@@ -78,13 +118,15 @@ def receipted(contents: Contents, stamp: Stamp, key: Key, status: PutStatus) -> 
 
     An answer that finds no mailbox is different: the invite was used or revoked, and the person learns it.
     """
-    record, what, version = key
+    record, what, version, mailbox = key
     channel = records.channel_at(contents, record)
-    if channel is None:
+    if channel is None or not _counts(channel, what, mailbox):
         return {}
     draft = Draft(contents, stamp)
     if status in (PutStatus.STORED, PutStatus.HAVE):
         _note_receipt(draft, channel, what, version)
+    elif what == BYE and status is PutStatus.NO_MAILBOX:
+        draft.change(record, {}, without=["bye"])  # the peer ended it as well
     elif what == ANSWER and status is PutStatus.NO_MAILBOX and channel.state is RelationshipState.ANSWERED:
         ended = next_state(channel.state, RelationshipEvent.EXPIRED)
         draft.change(record, {"state": ended.value}, without=["step"])
@@ -92,10 +134,22 @@ def receipted(contents: Contents, stamp: Stamp, key: Key, status: PutStatus) -> 
     return draft.edit
 
 
+def _counts(channel: Channel, what: str, mailbox: bytes) -> bool:
+    """A receipt for a mailbox that the peer has replaced since says nothing."""
+    return what == ANSWER or (channel.established is not None and channel.established.outbox.mailbox == mailbox)
+
+
 def _note_receipt(draft: Draft, channel: Channel, what: str, version: int) -> None:
     if what in (ANSWER, FINISH):
         if what == _step_name(channel):
             draft.change(channel.id, {}, without=["step"])
+        return
+    if what == BYE:
+        draft.change(channel.id, {}, without=["bye"])
+        return
+    if what in _SLOTS:
+        if version > channel.mine.put.get(what, 0):
+            draft.change(channel.id, {PUT + what: version})
         return
     item = bytes.fromhex(what)
     if item in channel.items and version > channel.receipts.get(item, 0):
@@ -134,7 +188,7 @@ class _Sender:
         self._side = Side(established.side)
         self._stamp = stamp
         self._versions = versions_of({key: item.version for key, item in channel.items.items()})
-        self._acknowledged = versions_of(dict(sorted(known.items())[:MAX_ITEMS]))
+        self._acknowledged = acknowledged_versions(known)
 
     def parcels(self, contents: Contents, due: dict[bytes, Item]) -> Iterator[Outgoing]:
         """The parcels that are due, each with one message."""
@@ -147,17 +201,26 @@ class _Sender:
                 if payload is not None and digest_for(key, payload) == item.digest:
                     message = make_share(key, item.version, payload)
             if message is not None:
-                yield self._seal(key, item, message)
+                slot = self._slot(SlotKind.ITEM, key)
+                yield self._seal(key.hex(), item.version, slot, (message,))
 
-    def _seal(self, key: bytes, item: Item, message: Message) -> Outgoing:
+    def announcement(self, what: str, sequence: int) -> Outgoing:
+        """The parcel that tells a new key, an acknowledgement, or the end."""
+        messages: dict[str, tuple[Message, ...]] = {STATE: (), BYE: (Bye(),)}
+        if what == REKEY:
+            newest = self._channel.mine.keys[0]
+            messages[REKEY] = (Rekey(SealKey(newest.seed).public, newest.inbox.address),)
+        return self._seal(what, sequence, self._slot(_SLOTS[what]), messages[what])
+
+    def _slot(self, kind: SlotKind, name: bytes = b"") -> bytes:
+        return slot_of(self._established.rs, self._side.sends, kind, name)
+
+    def _seal(self, what: str, sequence: int, slot: bytes, messages: tuple[Message, ...]) -> Outgoing:
         established, to = self._established, self._established.outbox
         # Every parcel of the accepter confirms: whichever comes first, the inviter can trust it.
         confirm = established.confirm if self._side is Side.ACCEPTER else b""
-        body = ParcelBody(self._versions, self._acknowledged, confirm, (message,))
-        slot = slot_of(established.rs, self._side.sends, SlotKind.ITEM, key)
-        context = ParcelContext(
-            established.rs, established.relationship, self._side.sends, to.mailbox, slot, item.version
-        )
+        body = ParcelBody(self._versions, self._acknowledged, confirm, messages)
+        context = ParcelContext(established.rs, established.relationship, self._side.sends, to.mailbox, slot, sequence)
         secret, nonce = self._stamp.random(KEY_BYTES), self._stamp.random(NONCE_BYTES)
         parcel = seal_parcel(context, established.peer_seal_key, body, secret=secret, nonce=nonce)
-        return _put(self._channel, to, key.hex(), item.version, slot, parcel)
+        return _put(self._channel, to, what, sequence, slot, parcel)

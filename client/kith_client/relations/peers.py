@@ -149,8 +149,13 @@ class TheirLayer:
 
     def _payloads(self, peer: PeerRecord, kind: ShareKind, payload: type[_P]) -> Iterator[tuple[TheirItem, _P]]:
         for item in self._items.get(peer.channel, ()):
-            if item.kind == kind and item.payload is not None:
+            if item.kind == kind and not self._is_over(peer) and item.payload is not None:
                 yield item, decode(item.payload, payload)
+
+    def _is_over(self, peer: PeerRecord) -> bool:
+        """What came from somebody with whom the relationship ended is not shown, also where it was not cleared yet."""
+        channel = self._contents.get(peer.channel)
+        return channel is not None and channel.value("state") == RelationshipState.ENDED.value
 
 
 def their_properties(contents: Contents, contact: bytes) -> list[tuple[Property, str]]:

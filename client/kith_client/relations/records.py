@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final, TypeVar
 
+from kith_client.relations.own_keys import Mine, read_mine
 from kith_client.stamp import Contents, of_kind, the_one
 from kith_protocol.content import Content
 from kith_protocol.encoding import Value, decode
@@ -90,6 +91,8 @@ class Channel:
     announced: Mapping[bytes, int]
     address_sequence: int
     """Of the last message by which the peer changed its key or its mailbox."""
+    mine: Mine
+    """My own keys, mailboxes and announcements."""
 
     @property
     def inbox(self) -> OwnMailbox:
@@ -122,6 +125,8 @@ class PeerRecord:
     trust: str
     facets: tuple[str, ...]
     shares: tuple[bytes, ...]
+    blocked: bool
+    """No handshake with this person is taken part in."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,6 +173,7 @@ def read_channel(record: bytes, content: Content) -> Channel:
         {key: _typed(content, value, int) for key, value in _by_id(content, RECEIPT)},
         {key: _typed(content, value, int) for key, value in _by_id(content, ANNOUNCED)},
         _optional(content, "address_sequence", int) or 0,
+        read_mine(content, None if established is None else decode(established, Established)),
     )
 
 
@@ -182,6 +188,7 @@ def read_peer(record: bytes, content: Content) -> PeerRecord:
         _field(content, "trust", str),
         tuple(sorted(key.removeprefix(FACET) for key, unit in content.units.items() if _on(key, FACET, unit.value))),
         tuple(sorted(key for key, value in _by_id(content, SHARE) if value is True)),
+        content.value("blocked") is True,
     )
 
 

@@ -11,8 +11,9 @@ from typing import Final
 from kith_client.relations import records
 from kith_client.relations.draft import Draft
 from kith_client.relations.invites import greeting_for
-from kith_client.relations.records import InviteRecord, InviteState
+from kith_client.relations.records import Channel, InviteRecord, InviteState
 from kith_client.stamp import Contents, Edit, Stamp
+from kith_protocol.encoding import Value
 from kith_protocol.mailbox import MailboxKind, OwnMailbox, deposit_public
 
 ANSWER_GRACE: Final = 14 * 24 * 3600 * 1000
@@ -70,10 +71,11 @@ def server_side(contents: Contents, now: int) -> ServerSide:
         else:
             closed_greetings.append(invite.own.invite.link_id)
     for channel in records.channels(contents):
-        if channel.ended and not _is_cleared(contents, channel.id):
-            closed_mailboxes.append(channel.inbox.read_id)
-        elif not channel.ended:
-            mailboxes.append(_to_open(channel.inbox, MailboxKind.PARCELS))
+        if not channel.ended:
+            mailboxes += _mailboxes(channel)
+            closed_mailboxes += channel.mine.closing
+        elif not _is_cleared(contents, channel.id):
+            closed_mailboxes += all_read_ids(channel)
     return ServerSide(tuple(mailboxes), tuple(greetings), tuple(closed_mailboxes), tuple(closed_greetings))
 
 
@@ -81,12 +83,31 @@ def cleared(contents: Contents, stamp: Stamp, done: ServerSide) -> Edit:
     """Once the server deleted what `done` closes: remembers it, so that it is not asked for again and again."""
     draft = Draft(contents, stamp)
     closed = set(done.closed_mailboxes)
-    boxes = {invite.id: invite.own.read_id for invite in records.invites(contents)}
-    boxes |= {channel.id: channel.inbox.read_id for channel in records.channels(contents)}
-    for record, read_id in boxes.items():
-        if read_id in closed:
-            draft.change(record, {"cleared": True})
+    for invite in records.invites(contents):
+        if invite.own.read_id in closed:
+            draft.change(invite.id, {"cleared": True})
+    for channel in records.channels(contents):
+        if channel.ended and closed.issuperset(all_read_ids(channel)):
+            draft.change(channel.id, {"cleared": True})
+        elif not channel.ended and closed.intersection(channel.mine.closing):
+            left: list[Value] = [read_id for read_id in channel.mine.closing if read_id not in closed]
+            draft.change(channel.id, {"closing": left})
     return draft.edit
+
+
+def all_read_ids(channel: Channel) -> list[bytes]:
+    """Of every mailbox of mine that there is for a channel."""
+    mine = channel.mine
+    inboxes = [channel.inbox, *(key.inbox for key in mine.keys), *(each.inbox for each in mine.retired)]
+    return list(dict.fromkeys([*(inbox.read_id for inbox in inboxes), *mine.closing]))
+
+
+def _mailboxes(channel: Channel) -> list[MailboxToOpen]:
+    """The one of a waiting handshake, or those of all my keys and of what they replaced."""
+    mine = channel.mine
+    live = [key.inbox for key in mine.keys] or [channel.inbox]
+    retired = [_to_open(each.inbox, MailboxKind.RETIRED) for each in mine.retired]
+    return [*(_to_open(inbox, MailboxKind.PARCELS) for inbox in live), *retired]
 
 
 def takes_answers(invite: InviteRecord, now: int) -> bool:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 from kith_client.errors import ServerRefused, ServerUnreachable
 from kith_client.mirror import Request
-from kith_client.relations.outgoing import Key, Outgoing, outgoing, receipted
+from kith_client.relations.outgoing import Key, Outgoing, is_outdated, outgoing, receipted
 from kith_client.relations.records import channel_at
 from kith_client.stamp import Contents, Edit, Stamp, overlay
 from kith_client.sync.knock import GIVEN_UP, Errand, sealed, together
@@ -90,17 +90,9 @@ def _parted(vault: Vault, requests: Iterable[Request]) -> tuple[list[_Sent], lis
     late: list[_Sent] = []
     for request in requests:
         sent = _opened(vault, request)
-        (late if _is_outdated(vault.contents, sent) else waiting).append(sent)
+        channel = channel_at(vault.contents, sent.key[0])
+        (late if is_outdated(channel, sent.key) else waiting).append(sent)
     return waiting, late
-
-
-def _is_outdated(contents: Contents, sent: _Sent) -> bool:
-    """Whether a newer version or a withdrawal is due: what is still at the relay must not arrive before it."""
-    record, what, version = sent.key
-    channel = channel_at(contents, record)
-    if channel is None or channel.ended:
-        return True
-    return any(key.hex() == what and item.version > version for key, item in channel.items.items())
 
 
 async def _take_back(errand: Errand, late: list[_Sent]) -> list[_Sent]:
@@ -126,7 +118,7 @@ async def _seal_and_send(
 
 async def _seal(vault: Vault, statement: ServerStatement, put: Outgoing) -> _Sent:
     request, raw = await sealed(statement, put.put, vault.clock())
-    note: dict[str, Value] = {"key": [put.channel, put.what, put.version], "response_key": request.response_key}
+    note: dict[str, Value] = {"key": list(put.key), "response_key": request.response_key}
     kept = Request(request_hash(raw), put.host, raw, vault.seal_note(note))
     await vault.mirror.add_request(kept)
     return _Sent(kept, put.key, request.response_key)
@@ -180,7 +172,7 @@ def _receipts(contents: Contents, stamp: Stamp, settled: Iterable[tuple[_Sent, P
 
 def _opened(vault: Vault, request: Request) -> _Sent:
     match vault.open_note(request.note):
-        case {"key": [bytes(channel), str(what), int(version)], "response_key": bytes(response_key)}:
-            return _Sent(request, (channel, what, version), response_key)
+        case {"key": [bytes(channel), str(what), int(version), bytes(mailbox)], "response_key": bytes(response_key)}:
+            return _Sent(request, (channel, what, version, mailbox), response_key)
         case _:
             raise Undecryptable("A note about a parcel is damaged.")

@@ -41,7 +41,7 @@ async def _do(vault: Vault, server: HomeServer, wanted: ServerSide, done: set[by
         return mark not in done
 
     for mailbox in wanted.mailboxes:
-        if is_new(b"mailbox", mailbox.read_id, mailbox.mailbox, mailbox.deposit_key):
+        if is_new(b"mailbox", mailbox.read_id, mailbox.mailbox, mailbox.deposit_key, bytes([mailbox.kind])):
             opened = wire.OpenMailbox(mailbox.mailbox, mailbox.deposit_key, mailbox.kind)
             await server.open_mailbox(vault.id, mailbox.read_id, opened)
     for greeting in wanted.greetings:

@@ -13,7 +13,7 @@ from typing import Final
 from kith_client.errors import HeadMoved, ServerUnreachable
 from kith_client.relations.inbox import TakenIn
 from kith_client.relations.incoming import take_in
-from kith_client.relations.planning import plan_shares
+from kith_client.relations.upkeep import plan
 from kith_client.stamp import Edit, overlay
 from kith_client.sync.deposits import deposit
 from kith_client.sync.places import keep_places
@@ -105,7 +105,7 @@ async def _exchange(
         parcels, cursor = await _fetch_parcels(vault, server)
         stamp = vault.stamp()
         taken = await asyncio.to_thread(take_in, vault.contents, stamp, parcels)
-        planned = await asyncio.to_thread(plan_shares, overlay(vault.contents, taken.edit), stamp)
+        planned = await asyncio.to_thread(plan, overlay(vault.contents, taken.edit), stamp)
         try:
             whole, loose = _parted(taken.edit, planned.edit)
             report.pushed += await push_all(vault, server, whole, loose, allow_deletions=allow_deletions)

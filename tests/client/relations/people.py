@@ -14,9 +14,9 @@ from kith_client.relations.incoming import take_in
 from kith_client.relations.invites import NewInvite, create_invite
 from kith_client.relations.outgoing import Outgoing, outgoing, receipted
 from kith_client.relations.peers import their_properties
-from kith_client.relations.planning import plan_shares
 from kith_client.relations.records import channels, own_persona, peers
 from kith_client.relations.server_side import cleared, server_side
+from kith_client.relations.upkeep import plan
 from kith_client.stamp import Edit, Stamp, the_one
 from kith_protocol.content import Content, content_of
 from kith_protocol.encoding import decode_map, encode_map
@@ -140,7 +140,7 @@ class Person:
         return taken
 
     def to_send(self) -> list[Outgoing]:
-        self.commit(plan_shares(self.contents, self.stamp()).edit)
+        self.commit(plan(self.contents, self.stamp()).edit)
         self.serve()
         return outgoing(self.contents, self.stamp())
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from kith_client.relations.server_side import MailboxToOpen, ServerSide
 from kith_protocol.errors import BadSignature
 from kith_protocol.gateway import Put, PutStatus
-from kith_protocol.mailbox import Placement, check_parcel_size, place, verify_put
+from kith_protocol.mailbox import Placement, check_parcel_size, may_become, place, verify_put
 from kith_protocol.suite import digest
 from kith_protocol.wire import StoredParcel
 
@@ -25,6 +25,7 @@ class Box:
     owner: MailboxToOpen
     highest: dict[bytes, int] = field(default_factory=dict)
     waiting: dict[bytes, StoredParcel] = field(default_factory=dict)
+    arrived: dict[bytes, int] = field(default_factory=dict)
 
 
 @dataclass
@@ -35,11 +36,15 @@ class SimServer:
     greetings: dict[bytes, bytes] = field(default_factory=dict)
     seen: list[StoredParcel] = field(default_factory=list)
     """Everything that ever lay here: what a dishonest server can replay."""
+    now: int = 0
 
     def hold(self, side: ServerSide) -> None:
         for mailbox in side.mailboxes:
             box = self.boxes.setdefault(mailbox.mailbox, Box(mailbox))
-            assert box.owner == mailbox, "a mailbox never changes"
+            if mailbox.kind is not box.owner.kind:
+                assert may_become(box.owner.kind, mailbox.kind)
+                box = self.boxes[mailbox.mailbox] = Box(mailbox)
+            assert box.owner == mailbox, "nothing else of a mailbox ever changes"
         for greeting in side.greetings:
             assert self.greetings.setdefault(greeting.link_id, greeting.sealed) == greeting.sealed
         for link_id in side.closed_greetings:
@@ -64,11 +69,19 @@ class SimServer:
             stored = StoredParcel(box.owner.read_id, put.slot, put.sequence, put.parcel)
             box.highest[put.slot] = put.sequence
             box.waiting[put.slot] = stored
+            box.arrived[put.slot] = self.now
             self.seen.append(stored)
         return _STATUS[decision]
 
     def fetch(self, read_ids: set[bytes]) -> list[StoredParcel]:
         return [p for box in self.boxes.values() if box.owner.read_id in read_ids for p in box.waiting.values()]
+
+    def expire(self, lifetime: int) -> None:
+        """Drops what nobody read in time; the same sequence may come again."""
+        for box in self.boxes.values():
+            for slot in [slot for slot in box.waiting if box.arrived[slot] + lifetime <= self.now]:
+                del box.waiting[slot]
+                box.highest[slot] -= 1
 
     def delete(self, read_ids: set[bytes], hashes: list[bytes]) -> None:
         for box in self.boxes.values():

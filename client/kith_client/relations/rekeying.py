@@ -1,0 +1,180 @@
+"""When my side of a relationship gets a new key and mailbox, and what becomes of the old ones (spec: parcel.md).
+
+A new key is announced; what the peer puts into the mailbox announced with it shows that the peer has it. Then older
+mailboxes are retired: for parcels they are closed, and only the word of the peer's root is still taken there.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Final
+
+from msgspec.structs import replace
+
+from kith_client.relations import records
+from kith_client.relations.draft import Draft
+from kith_client.relations.own_keys import ACKNOWLEDGED, PUT, OwnKey, Retired, Told
+from kith_client.relations.records import RECEIPT, Channel
+from kith_client.stamp import Contents, Edit, Stamp
+from kith_protocol.encoding import Value, encode
+from kith_protocol.handshake import Established
+from kith_protocol.mailbox import NEW_MAILBOX_RANDOM_BYTES, new_mailbox
+from kith_protocol.parcel import MAX_RECEIVER_KEYS
+from kith_protocol.relationship import RelationshipState
+from kith_protocol.suite import SEED_BYTES
+
+DAY: Final = 24 * 3600 * 1000
+"""All times are in milliseconds."""
+EARLIEST: Final = 20 * DAY
+LATEST: Final = 40 * DAY
+ANSWER_AFTER: Final = 7 * DAY
+"""A peer's new key is answered with one of mine unless mine is younger: so two never answer each other for ever."""
+AGAIN_AFTER: Final = 60 * DAY
+"""What has a receipt and was not acknowledged is put again."""
+RETIRED_FOR: Final = 180 * DAY
+MAX_RETIRED: Final = 16
+"""Retired mailboxes of one relationship; beyond it the oldest goes early."""
+BYE_FOR: Final = 180 * DAY
+"""A farewell that does not arrive is given up."""
+REKEY: Final = "rekey"
+STANDING: Final = frozenset({RelationshipState.FINISHED, RelationshipState.CONNECTED})
+
+
+def plan_rekeys(contents: Contents, stamp: Stamp, *, forced: bool = False) -> Edit:
+    """New keys where they are due, and what has to be put again; to be committed before anything leaves.
+
+    `forced` (after the removal of a device, which had all keys): every relationship gets one, those that are still
+    waiting as soon as they stand, whatever is under way.
+    """
+    draft = Draft(contents, stamp)
+    for channel in records.channels(contents):
+        if channel.ended:
+            _give_up_farewell(draft, channel)
+            continue
+        if forced:
+            draft.change(channel.id, {"forced": stamp.now})
+        if channel.state in STANDING and records.has_peer(contents, channel):
+            _close_old(draft, channel)
+            _put_again(draft, channel)
+            _renew(draft, channel.id)
+    return draft.edit
+
+
+def rekeying(contents: Contents) -> dict[bytes, bool]:
+    """Of the last re-keying that was forced: id of each `peer` record → whether the peer uses my new key."""
+    found: dict[bytes, bool] = {}
+    for channel in records.channels(contents):
+        mine = channel.mine
+        if mine.forced and not channel.ended:
+            found[channel.peer] = any(key.used and key.at >= mine.forced for key in mine.keys)
+    return found
+
+
+def mark_used(draft: Draft, channel: Channel, key: OwnKey) -> None:
+    """A parcel came where `key` was announced: the peer has it, so what is older goes."""
+    if key.used:
+        return
+    keys = channel.mine.keys
+    place = keys.index(key)
+    used = dataclasses.replace(key, used=True)
+    _store(draft, channel, (*keys[:place], used), keys[place + 1 :])
+
+
+def address_changed(draft: Draft, channel: Channel) -> None:
+    """The peer has another mailbox: receipts of the old one say nothing of what is not acknowledged.
+
+    My own key is renewed with it. Otherwise whoever lost a device could shut it out only in one direction: the device
+    knows where its person writes to me.
+    """
+    mine = channel.mine
+    pending = [key for key in channel.receipts if mine.acknowledged.get(key, 0) < channel.items[key].version]
+    gone = [RECEIPT + key.hex() for key in pending] + [PUT + what for what in mine.put]
+    # Also where the peer only repeats itself: then it has not heard from me since.
+    values: dict[str, Value] = {"told": Told(mine.told.sequence, mine.told.at).to_value()}
+    if not mine.under_way and mine.keys and mine.keys[0].at + ANSWER_AFTER <= draft.stamp.now:
+        values["rekey_at"] = draft.stamp.now
+    draft.change(channel.id, values, without=[*gone, "step"])
+
+
+def _renew(draft: Draft, record: bytes) -> None:
+    channel = records.read_channel(record, draft.contents[record])
+    mine, now = channel.mine, draft.stamp.now
+    is_forced = mine.forced > mine.keys[0].at
+    if is_forced or (mine.rekey_at and now >= mine.rekey_at and not mine.under_way):
+        _begin(draft, channel)
+    if is_forced or not mine.rekey_at or now >= mine.rekey_at:
+        draft.change(record, {"rekey_at": _date(draft.stamp)})
+
+
+def _begin(draft: Draft, channel: Channel) -> None:
+    keys, stamp = channel.mine.keys, draft.stamp
+    home = keys[0].inbox.address
+    inbox = new_mailbox(home.host, home.fingerprint, stamp.random(NEW_MAILBOX_RANDOM_BYTES))
+    new = OwnKey(stamp.random(SEED_BYTES), inbox, keys[0].sequence + 1, stamp.now, False)
+    kept = (new, *keys)
+    if len(kept) > MAX_RECEIVER_KEYS:
+        # The one that the peer uses stays; of those that it has perhaps not heard of, the oldest goes.
+        kept = (*kept[: MAX_RECEIVER_KEYS - 1], kept[-1])
+    _store(draft, channel, kept, tuple(key for key in keys if key not in kept))
+
+
+def _store(draft: Draft, channel: Channel, keys: tuple[OwnKey, ...], replaced: tuple[OwnKey, ...]) -> None:
+    """`established` always holds the newest key and mailbox."""
+    established = channel.established
+    if established is None:
+        return
+    retired = (*(Retired(key.inbox, draft.stamp.now) for key in replaced), *channel.mine.retired)
+    values: dict[str, Value] = {
+        "own": [key.to_value() for key in keys],
+        "established": encode(_with_key(established, keys[0])),
+    }
+    if replaced:
+        values["retired"] = [each.to_value() for each in retired]
+    draft.change(channel.id, values)
+
+
+def _with_key(established: Established, key: OwnKey) -> Established:
+    return replace(established, seal_seed=key.seed, inbox=key.inbox)
+
+
+def _close_old(draft: Draft, channel: Channel) -> None:
+    retired = channel.mine.retired
+    kept = [each for each in retired[:MAX_RETIRED] if each.at + RETIRED_FOR > draft.stamp.now]
+    gone = [each.inbox.read_id for each in retired if each not in kept]
+    if gone:
+        closing: list[Value] = [*channel.mine.closing, *gone]
+        draft.change(channel.id, {"retired": [each.to_value() for each in kept], "closing": closing})
+
+
+def _put_again(draft: Draft, channel: Channel) -> None:
+    """Forgets receipts that are old and were not followed by an acknowledgement."""
+    units, before = draft.contents[channel.id].units, draft.stamp.now - AGAIN_AFTER
+    mine = channel.mine
+    waiting = [
+        RECEIPT + key.hex() for key, item in channel.items.items() if mine.acknowledged.get(key, 0) < item.version
+    ]
+    old = {name for name in (*waiting, PUT + REKEY) if name in units and units[name].at <= before}
+    if old.difference([PUT + REKEY]):
+        draft.change(channel.id, {}, without=old - {PUT + REKEY})
+    if mine.under_way and PUT + REKEY in old:
+        # With a sequence of its own, so that a server which lost the announcement takes it once more.
+        again = dataclasses.replace(mine.keys[0], sequence=mine.keys[0].sequence + 1)
+        _store(draft, channel, (again, *mine.keys[1:]), ())
+
+
+def _give_up_farewell(draft: Draft, channel: Channel) -> None:
+    if channel.mine.bye and channel.mine.bye + BYE_FOR <= draft.stamp.now:
+        draft.change(channel.id, {}, without=["bye"])
+
+
+def _date(stamp: Stamp) -> int:
+    return stamp.now + EARLIEST + int.from_bytes(stamp.random(8), "big") % (LATEST - EARLIEST)
+
+
+def acknowledge(draft: Draft, channel: Channel, versions: dict[bytes, int]) -> None:
+    """Remembers what the peer says it has of my items; never more than it was sent, and never less than before."""
+    known = channel.mine.acknowledged
+    heard = {key: version for key, version in versions.items() if key in channel.items}
+    new = {key: v for key, v in heard.items() if known.get(key, 0) < v <= channel.items[key].version}
+    if new:
+        draft.change(channel.id, {ACKNOWLEDGED + key.hex(): version for key, version in new.items()})
