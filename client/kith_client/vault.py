@@ -20,6 +20,7 @@ from kith_client.keyfile import DeviceKeys
 from kith_client.mirror import CHAIN, Mirror
 from kith_client.mirror_file import MirrorDamaged
 from kith_client.record_index import RecordIndex
+from kith_client.relations.soundness import is_sound
 from kith_client.stamp import Contents, Edit, Stamp
 from kith_client.unlock import PromptForPassphrase, cannot_ask, unlock
 from kith_protocol import labels
@@ -88,14 +89,16 @@ class RecordKeys:
         return content_of(open_record(key, self._vault, record, blob))
 
     def open_all(self, rows: Iterable[tuple[bytes, bytes]]) -> dict[bytes, Content]:
-        """Opens many. One that does not open is `UNREADABLE`: a member's broken program must not stop the others."""
-        contents = {}
-        for record, blob in rows:
-            try:
-                contents[record] = self.open(record, blob)
-            except (Undecryptable, DecodingError):
-                contents[record] = UNREADABLE
-        return contents
+        """Opens many. One that does not open, or does not say what its kind has to say, is `UNREADABLE`: a member's
+        broken program must not stop the others."""
+        return {record: self._open_sound(record, blob) for record, blob in rows}
+
+    def _open_sound(self, record: bytes, blob: bytes) -> Content:
+        try:
+            content = self.open(record, blob)
+        except (Undecryptable, DecodingError):
+            return UNREADABLE
+        return content if is_sound(record, content) else UNREADABLE
 
 
 class Vault:

@@ -1,0 +1,32 @@
+"""Whether a record that opens also says what its kind has to say.
+
+A newer or broken program of one device may write what others cannot read; that must not stop their sync.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Final
+
+from kith_client.relations.records import own_persona, read_channel, read_invite, read_peer, read_their_item
+from kith_protocol.content import Content
+from kith_protocol.errors import DecodingError
+
+_READERS: Final[Mapping[str, Callable[[bytes, Content], object]]] = {
+    "channel": read_channel,
+    "invite": read_invite,
+    "peer": read_peer,
+    "persona": lambda record, content: own_persona({record: content}),
+    "theirs": read_their_item,
+}
+
+
+def is_sound(record: bytes, content: Content) -> bool:
+    """False where a record of a relationship lacks what relations read of it, or holds something else there."""
+    reader = _READERS.get(content.kind)
+    try:
+        if reader is not None:
+            reader(record, content)
+    except DecodingError:
+        return False
+    return True
