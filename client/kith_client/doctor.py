@@ -72,7 +72,7 @@ async def _records(vault: Vault) -> Check:
     root = await asyncio.to_thread(lambda: RecordIndex(hashes).root)
     unreadable = sum(content is UNREADABLE for content in vault.contents.values())
     if wrong or root != vault.chain.tree:
-        return Check("local copy", False, "The local copy is damaged; join again from another device.")
+        return Check("local copy", False, "The local copy is damaged: 'kith doctor --rebuild' makes it anew.")
     if unreadable:
         return Check("local copy", False, f"{unreadable} of {len(hashes)} records cannot be read by this program.")
     return Check("local copy", True, f"{len(hashes)} records, each as the history names it.")

@@ -38,7 +38,7 @@ def unusable(error: Exception) -> MirrorDamaged:
     """What to say where SQLite gives up."""
     return MirrorDamaged(
         f"The local copy of the address book (mirror.sqlite in its folder) cannot be used: {error}. If the disk is not "
-        "full and the folder can be written, keep the folder aside, and join again from another device."
+        "full and the folder can be written, 'kith doctor --rebuild' makes it anew from the server."
     )
 
 

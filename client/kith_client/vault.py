@@ -18,7 +18,7 @@ from kith_client.epoch_keys import open_epochs
 from kith_client.home import Home
 from kith_client.keyfile import DeviceKeys
 from kith_client.mirror import CHAIN, Mirror
-from kith_client.mirror_file import MirrorDamaged
+from kith_client.mirror_file import MirrorDamaged, unusable
 from kith_client.record_index import RecordIndex
 from kith_client.relations.soundness import is_sound
 from kith_client.stamp import Contents, Edit, Stamp
@@ -147,8 +147,13 @@ class Vault:
             stack.push_async_callback(self.mirror.close)
             frozen = await self.mirror.state(CHAIN)
             if frozen is None:
-                raise MirrorDamaged(f"The local copy in {self.home.path} is not there. Join again from another device.")
-            self.chain = thaw_chain(frozen)
+                raise MirrorDamaged(
+                    f"The local copy in {self.home.path} is not there. 'kith doctor --rebuild' makes it anew."
+                )
+            try:
+                self.chain = thaw_chain(frozen)
+            except DecodingError as error:
+                raise unusable(error) from error
             await self.reload()
             self._awake = stack.pop_all()
 

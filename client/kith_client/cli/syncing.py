@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
 from typing import TYPE_CHECKING, Any
 
@@ -98,10 +99,37 @@ def _log(out: Output, events: list[dict[str, Any]]) -> None:
         out.message("Nothing happened yet.")
 
 
-@command("doctor", "kith doctor")
-def doctor_command() -> None:
+@command("doctor", "kith doctor", "kith doctor --rebuild")
+@click.option("--rebuild", is_flag=True, help="Make a damaged local copy anew, with what was not sent.")
+def doctor_command(rebuild: bool) -> None:
     """Check this device, the address book and the server."""
-    run_async(_doctor())
+    run_async(_rebuild() if rebuild else _doctor())
+
+
+async def _rebuild() -> None:
+    from kith_client.rebuilding import rebuild
+
+    chosen = settings()
+    out = Output(chosen)
+
+    async def trust() -> bool:
+        out.warn(
+            "The damaged copy does not say any more how far this device had read. If your server gave back an older "
+            "state of the address book now, it would not be noticed; 'kith doctor' on another device shows the same "
+            "words for the head if all is well."
+        )
+        return await asyncio.to_thread(out.confirm, "Go on with what the server has?")
+
+    with out.counted("Fetching") as progress:
+        made = await rebuild(home_of(chosen), ask_passphrase, trust, progress=progress)
+    out.message(f"The local copy is whole again: {made.records} records, and {made.kept} edits that wait for a sync.")
+    if made.lost is None:
+        out.warn("What else was entered here and not sent yet could not be read.")
+    elif made.lost:
+        out.warn(f"{made.lost} edits that were not sent yet could not be read.")
+    out.message(f"The damaged copy is kept as {made.old.name}; delete it when you miss nothing.")
+    lost = {} if made.lost is None else {"lost": made.lost}
+    out.result({"records": made.records, "kept": made.kept, **lost, "old": str(made.old)})
 
 
 async def _doctor() -> None:
