@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 import pytest
 
+from kith_client.sync import feed
 from kith_client.sync.feed import FeedVerifier
 from kith_protocol import wire
 from kith_protocol.commit import sign_commit
@@ -229,3 +230,18 @@ def test_what_was_staged_knows_its_size() -> None:
     steps = [len(step.commit.raw) + len(encode(step.keys)) for step in told.steps]
     record = len(told.records[id_of("carla")])
     assert sizes == [0, *steps[:4], record, steps[4], 0]
+
+
+def test_more_bytes_than_a_commit_can_write_are_noticed_also_behind_the_horizon() -> None:
+    """Nothing speaks for such records before the end, and they go to the disk until then."""
+    told = story()
+    head, genesis, *_ = feed_of(told, horizon=4)
+    large = header(1, 1) + bytes(1024 * 1024)
+    parts = [wire.FeedRecords(((number.to_bytes(16, "big"), large),)) for number in range(16)]
+    assert alarm(joining(told), [head, genesis, *parts]) is AlarmCode.RECORD_SWAPPED
+
+
+def test_more_bytes_than_a_vault_can_hold_are_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    told = story()
+    monkeypatch.setattr(feed, "MAX_UNLISTED_BYTES", 100)
+    assert alarm(joining(told), feed_of(told, horizon=4)) is AlarmCode.RECORD_SWAPPED

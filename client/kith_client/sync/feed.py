@@ -6,7 +6,7 @@ Pure: frames in, what to stage out, or an alarm. The caller stages what `take` r
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import NoReturn
+from typing import Final, NoReturn
 
 from kith_protocol import wire
 from kith_protocol.chain import Chain, begin, extend
@@ -16,6 +16,10 @@ from kith_protocol.epoch import SealedKeys, parse_keys
 from kith_protocol.errors import Alarm, AlarmCode, BadKey, BadSignature, DecodingError, Refused
 from kith_protocol.recordheader import read_header
 from kith_protocol.suite import SUITE, digest
+
+MAX_UNLISTED_BYTES: Final = 4 * 1024**3
+"""Of records whose change lists are gone: nothing but the tree at the end speaks for them, and the disk must not fill
+up until then. Twice what a server lets a vault have unless its operator says otherwise."""
 
 _ALARM_OF_RULE = {
     "fork": AlarmCode.FORK,
@@ -58,6 +62,8 @@ class FeedVerifier:
         self._head = (-1, b"")
         self._open = False
         self._written = 0
+        self._written_bytes = 0
+        self._unlisted_bytes = 0
         self._listed: dict[bytes, tuple[int, bytes]] = {}
         self._delivered: dict[bytes, tuple[int, bytes]] = {}
         self._current: tuple[int, int, dict[bytes, bytes] | None] | None = None
@@ -129,7 +135,7 @@ class FeedVerifier:
         self._check_high_water(commit)
         changes = self._read_changes(commit, frame.changes)
         self._current = (commit.body.number, commit.body.epoch, changes)
-        self._written = 0
+        self._written = self._written_bytes = 0
         if changes is None:
             # The horizon moved while the server was streaming: what older lists name may be gone or written anew.
             self._listed.clear()
@@ -174,6 +180,7 @@ class FeedVerifier:
         self._written += len(frame.records)
         if self._written > MAX_CHANGES:
             raise DecodingError(f"A commit comes with more than {MAX_CHANGES} records.")
+        self._count_bytes(sum(len(blob) for _, blob in frame.records), changes is None)
         staged = Staged()
         for record, blob in frame.records:
             if self._delivered.get(record, (-1, b""))[0] == number:
@@ -189,6 +196,14 @@ class FeedVerifier:
             self._delivered[record] = (number, hash_)
             staged.records.append((record, hash_, blob))
         return staged
+
+    def _count_bytes(self, size: int, unlisted: bool) -> None:
+        self._written_bytes += size
+        self._unlisted_bytes += size if unlisted else 0
+        if self._written_bytes > wire.MAX_PUSH_BYTES:
+            raise DecodingError(f"A commit comes with more than {wire.MAX_PUSH_BYTES} bytes of records.")
+        if self._unlisted_bytes > MAX_UNLISTED_BYTES:
+            raise DecodingError("There are more records than a vault can hold.")
 
 
 def _rolled_back(known: int, shown: int) -> NoReturn:
