@@ -1,4 +1,4 @@
-"""Removing a device: a new epoch, sealed to those who stay.
+"""Removing a device: a new epoch, sealed to those who stay, and new keys for every relationship.
 
 Works also where the device to be removed began an epoch that this one cannot read: then from the verified history
 alone, and what that epoch brought stays hidden here.
@@ -12,6 +12,7 @@ from typing import Final
 
 from kith_client.epoch_keys import EpochKeys, device_digits
 from kith_client.errors import HeadMoved
+from kith_client.relations.rekeying import demand_rekeys
 from kith_client.sync.building import MembershipStep, added_since, build_push, removing
 from kith_client.sync.pull import follow, pull
 from kith_client.sync.push import commit, settle_pending
@@ -32,17 +33,21 @@ async def remove_device(
 ) -> int:
     """Removes a device, and the devices added since, unless named in `keep`. How many were removed.
 
+    The next sync makes new keys for every relationship; `relations.rekeying.rekeying` tells how far that is.
+
     Raises `Refused` for this device itself.
     """
     for _ in range(_TRIES):
         await settle_pending(vault, server)
         try:
             if await _is_readable(vault, server):
+                await vault.apply(demand_rekeys(vault.contents, vault.stamp()))
                 removed = _chosen(vault, vault.chain, member, keep)
                 step, epoch = _removal(vault.chain, removed, vault.record_keys.epoch_key(vault.chain.epoch))
                 await commit(vault, server, {}, step=step, epoch=epoch)
             else:
                 removed = await _remove_unread(vault, server, member, keep)
+                await vault.apply(demand_rekeys(vault.contents, vault.stamp()))
         except HeadMoved:
             continue
         return len(removed)

@@ -33,8 +33,10 @@ async def _list() -> None:
     from kith_client.vault import Vault
 
     chosen = settings()
+    out = Output(chosen)
     async with await Vault.open(home_of(chosen), ask_passphrase) as vault:
-        _answer(await _shapes(vault), Output(chosen))
+        _answer(await _shapes(vault), _renewed(vault), out)
+        _say_how_far(vault, out)
 
 
 @subcommand(device_command, "add", "kith device add")
@@ -95,6 +97,7 @@ async def device_remove(vault: Vault, server: HomeServer, out: Output, device: s
     """Remove DEVICE, and those added since: whoever held it may have added them. It keeps what it had."""
     from kith_client.linking import list_devices
     from kith_client.removing import newest_chain, remove_device
+    from kith_client.sync.run import sync
 
     devices = await list_devices(vault, await newest_chain(vault, server))
     gone = _resolve(devices, device)
@@ -105,7 +108,9 @@ async def device_remove(vault: Vault, server: HomeServer, out: Output, device: s
         raise click.Abort
     await remove_device(vault, server, gone.id, keep=stays)
     out.message(f"Removed {names}. What is written from now on cannot be read there.")
-    out.result({"devices": await _shapes(vault)})
+    await sync(vault, server)
+    _say_how_far(vault, out)
+    out.result({"devices": await _shapes(vault), **_renewed(vault)})
 
 
 def _resolve(devices: list[DeviceInfo], text: str) -> DeviceInfo:
@@ -119,7 +124,30 @@ def _resolve(devices: list[DeviceInfo], text: str) -> DeviceInfo:
     raise NotFound("There is no such device. 'kith device' shows them.")
 
 
-def _answer(shapes: list[dict[str, Any]], out: Output) -> None:
+def _renewed(vault: Vault) -> dict[str, Any]:
+    """Since a device was removed: how many peers write to the new keys, and which ones do not yet."""
+    from kith_client.book.layers import Layers
+    from kith_client.relations.rekeying import rekeying
+
+    found = rekeying(vault.contents)
+    if not found:
+        return {}
+    layers = Layers(vault.contents)
+    waiting = sorted(layers.peer_names(peer)[0] for peer, done in found.items() if not done)
+    return {"peers_renewed": len(found) - len(waiting), "peers_waiting": waiting}
+
+
+def _say_how_far(vault: Vault, out: Output) -> None:
+    renewed = _renewed(vault)
+    waiting = renewed.get("peers_waiting", [])
+    if waiting:
+        out.message(
+            f"A device was removed. So that it cannot write in your name, {len(waiting)} of your peers still have to "
+            f"hear of your new keys at their next sync: {', '.join(waiting)}."
+        )
+
+
+def _answer(shapes: list[dict[str, Any]], renewed: dict[str, Any], out: Output) -> None:
     def show() -> None:
         rows = [
             (each["id"][:8], each["name"] + (" (this one)" if each["this"] else ""), each["added"], each["last_seen"])
@@ -127,7 +155,7 @@ def _answer(shapes: list[dict[str, Any]], out: Output) -> None:
         ]
         out.table(("Id", "Device", "Added", "Last wrote"), rows)
 
-    out.result({"devices": shapes}, show)
+    out.result({"devices": shapes, **renewed}, show)
 
 
 async def _shapes(vault: Vault) -> list[dict[str, Any]]:

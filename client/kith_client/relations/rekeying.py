@@ -60,6 +60,19 @@ def plan_rekeys(contents: Contents, stamp: Stamp, *, forced: bool = False) -> Ed
     return draft.edit
 
 
+def demand_rekeys(contents: Contents, stamp: Stamp) -> Edit:
+    """Marks every relationship for a new key, to be made by the plan that follows.
+
+    For a device that is about to be removed: the marks are made before, so that no crash in between forgets them, and
+    the keys after, so that the device never sees them.
+    """
+    draft = Draft(contents, stamp)
+    for channel in records.channels(contents):
+        if not channel.ended:
+            draft.change(channel.id, {"forced": stamp.now})
+    return draft.edit
+
+
 def rekeying(contents: Contents) -> dict[bytes, bool]:
     """Of the last re-keying that was forced: id of each `peer` record → whether the peer uses my new key."""
     found: dict[bytes, bool] = {}
