@@ -1,13 +1,16 @@
-"""Ending a relationship: with a farewell, or without one and for good. What the peer shared disappears with it."""
+"""Ending a relationship: with a farewell, or without one and for good. What the peer shared disappears with it.
+
+What the person decides stands on the `peer` record and may be edited offline; `carry_out` does it with the next sync,
+because channels are kept by the programs.
+"""
 
 from __future__ import annotations
 
 from kith_client.relations import records
 from kith_client.relations.draft import Draft
 from kith_client.relations.joining import open_channels
-from kith_client.relations.records import FACET, SHARE, Channel
+from kith_client.relations.records import ENDED, FACET, SHARE, Channel
 from kith_client.relations.rekeying import STANDING
-from kith_client.relations.upkeep import clear_ended
 from kith_client.stamp import Contents, Edit, Stamp
 from kith_protocol.encoding import Value
 from kith_protocol.errors import Refused
@@ -24,12 +27,8 @@ def end_relationship(contents: Contents, stamp: Stamp, peer: bytes) -> Edit:
     channels = open_channels(contents, peer)
     if not channels:
         raise Refused("not-connected", "You are not connected with this peer any more.")
-    draft = Draft(contents, stamp)
-    for channel in channels:
-        farewell: dict[str, Value] = {"bye": stamp.now} if channel.state in STANDING else {}
-        _end(draft, channel, farewell)
-    _take_back(draft, peer)
-    return draft.edit
+    ended: dict[str, Value] = {ENDED + channel.id.hex(): True for channel in channels}
+    return _decided(contents, stamp, peer, ended)
 
 
 def block_peer(contents: Contents, stamp: Stamp, peer: bytes) -> Edit:
@@ -38,15 +37,7 @@ def block_peer(contents: Contents, stamp: Stamp, peer: bytes) -> Edit:
     Raises `Refused` (`no-such-peer`).
     """
     records.peer_at(contents, peer)
-    draft = Draft(contents, stamp)
-    for channel in records.channels(contents):
-        if channel.peer == peer and channel.ended:
-            draft.change(channel.id, {}, without=["bye"])
-        elif channel.peer == peer:
-            _end(draft, channel, {})
-    _take_back(draft, peer)
-    draft.change(peer, {"blocked": True})
-    return draft.edit
+    return _decided(contents, stamp, peer, {"blocked": True})
 
 
 def unblock_peer(contents: Contents, stamp: Stamp, peer: bytes) -> Edit:
@@ -57,18 +48,44 @@ def unblock_peer(contents: Contents, stamp: Stamp, peer: bytes) -> Edit:
     if not records.peer_at(contents, peer).blocked:
         raise Refused("not-blocked", "This peer is not blocked.")
     draft = Draft(contents, stamp)
-    draft.change(peer, {}, without=["blocked"])
+    # The channel that is not ended yet, because there was no sync since, must not come back either.
+    open_ones: dict[str, Value] = {
+        ENDED + channel.id.hex(): True
+        for channel in records.channels(contents)
+        if channel.peer == peer and not channel.ended
+    }
+    draft.change(peer, open_ones, without=["blocked"])
     return draft.edit
 
 
-def _end(draft: Draft, channel: Channel, farewell: dict[str, Value]) -> None:
-    state = next_state(channel.state, RelationshipEvent.BYE)
-    draft.change(channel.id, {"state": state.value, **farewell}, without=["step"])
+def carry_out(contents: Contents, stamp: Stamp) -> Edit:
+    """Ends the channels of which the person decided so, and clears what came through ended ones."""
+    draft = Draft(contents, stamp)
+    peers = {peer.id: peer for peer in records.peers(contents)}
+    ended: set[bytes] = set()
+    for channel in records.channels(contents):
+        peer = peers.get(channel.peer)
+        if peer is not None and not channel.ended and peer.is_over(channel.id):
+            _end(draft, channel, silent=peer.blocked)
+            ended.add(channel.id)
+        elif channel.ended:
+            ended.add(channel.id)
+            if peer is not None and peer.blocked and channel.mine.bye:
+                draft.change(channel.id, {}, without=["bye"])
+    for item in records.their_items(contents):
+        if item.channel in ended and item.payload is not None:
+            draft.change(item.id, {}, without=["payload"])
+    return draft.edit
 
 
-def _take_back(draft: Draft, peer: bytes) -> None:
-    granted = [key for key in draft.contents[peer].units if key.startswith((FACET, SHARE))]
-    draft.change(peer, {}, without=granted)
-    for record, content in clear_ended(draft.contents, draft.stamp).items():
-        if content is not None:
-            draft.change(record, {}, without=["payload"])
+def _end(draft: Draft, channel: Channel, *, silent: bool) -> None:
+    values: dict[str, Value] = {"state": next_state(channel.state, RelationshipEvent.BYE).value}
+    if channel.state in STANDING and not silent:
+        values["bye"] = draft.stamp.now
+    draft.change(channel.id, values, without=["step"])
+
+
+def _decided(contents: Contents, stamp: Stamp, peer: bytes, values: dict[str, Value]) -> Edit:
+    draft = Draft(contents, stamp)
+    draft.change(peer, values, without=[key for key in contents[peer].units if key.startswith((FACET, SHARE))])
+    return draft.edit

@@ -17,7 +17,10 @@ from kith_protocol.relationship import RelationshipEvent, RelationshipState, Tru
 
 def open_channels(contents: Contents, peer: bytes) -> list[Channel]:
     """The channels of a peer that have not ended: several while more than one handshake with it is under way."""
-    return [channel for channel in records.channels(contents) if channel.peer == peer and not channel.ended]
+    record = contents.get(peer)
+    known = records.read_peer(peer, record) if record is not None and record.kind == "peer" else None
+    mine = (channel for channel in records.channels(contents) if channel.peer == peer and not channel.ended)
+    return [channel for channel in mine if known is None or not known.is_over(channel.id)]
 
 
 def peer_of_person(contents: Contents, person: bytes) -> PeerRecord | None:

@@ -155,7 +155,9 @@ class TheirLayer:
     def _is_over(self, peer: PeerRecord) -> bool:
         """What came from somebody with whom the relationship ended is not shown, also where it was not cleared yet."""
         channel = self._contents.get(peer.channel)
-        return channel is not None and channel.value("state") == RelationshipState.ENDED.value
+        return peer.is_over(peer.channel) or (
+            channel is not None and channel.value("state") == RelationshipState.ENDED.value
+        )
 
 
 def their_properties(contents: Contents, contact: bytes) -> list[tuple[Property, str]]:
@@ -170,13 +172,20 @@ def list_peers(contents: Contents) -> list[PeerRow]:
     for item in records.their_items(contents):
         latest[item.channel] = max(item.at, latest.get(item.channel, 0))
     rows = [(peer, channels.get(peer.channel)) for peer in records.peers(contents)]
-    return [_row(peer, channel, latest.get(channel.id)) for peer, channel in rows if channel and not channel.ended]
+    return [
+        _row(peer, channel, latest.get(channel.id)) for peer, channel in rows if channel and not _ended(peer, channel)
+    ]
 
 
 def state_of(contents: Contents, peer: bytes) -> str:
     """`waiting`, `connected` or `ended`."""
-    channel = records.channel_at(contents, records.peer_at(contents, peer).channel)
-    return RelationshipState.ENDED.value if channel is None or channel.ended else _state(channel)
+    found = records.peer_at(contents, peer)
+    channel = records.channel_at(contents, found.channel)
+    return RelationshipState.ENDED.value if channel is None or _ended(found, channel) else _state(channel)
+
+
+def _ended(peer: PeerRecord, channel: Channel) -> bool:
+    return channel.ended or peer.is_over(channel.id)
 
 
 def _state(channel: Channel) -> str:

@@ -24,6 +24,8 @@ from kith_protocol.suite import HybridSignKey
 
 FACET: Final = "facet/"
 SHARE: Final = "share/"
+ENDED: Final = "ended/"
+"""On a peer: this channel of it is to end, or has ended, because the person said so."""
 ITEM: Final = "item/"
 RECEIPT: Final = "receipt/"
 ANNOUNCED: Final = "announced/"
@@ -127,6 +129,12 @@ class PeerRecord:
     shares: tuple[bytes, ...]
     blocked: bool
     """No handshake with this person is taken part in."""
+    ended: tuple[bytes, ...]
+    """Channels that the person ended."""
+
+    def is_over(self, channel: bytes) -> bool:
+        """Whether the person decided so; carried out with the next sync."""
+        return self.blocked or channel in self.ended
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,6 +197,7 @@ def read_peer(record: bytes, content: Content) -> PeerRecord:
         tuple(sorted(key.removeprefix(FACET) for key, unit in content.units.items() if _on(key, FACET, unit.value))),
         tuple(sorted(key for key, value in _by_id(content, SHARE) if value is True)),
         content.value("blocked") is True,
+        tuple(sorted(key for key, value in _by_id(content, ENDED) if value is True)),
     )
 
 

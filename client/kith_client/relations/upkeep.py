@@ -10,6 +10,7 @@ from typing import Final
 from kith_client.relations import records
 from kith_client.relations.bodies import channel_items
 from kith_client.relations.draft import Draft
+from kith_client.relations.ending import carry_out
 from kith_client.relations.own_keys import Told
 from kith_client.relations.planning import Planned, plan_shares
 from kith_client.relations.records import Channel
@@ -26,11 +27,12 @@ _TOLD: Final = labels.PREFIX + "told"
 
 def plan(contents: Contents, stamp: Stamp) -> Planned:
     """What has to be committed before anything is sent; empty where all is as it should be."""
-    edit = plan_rekeys(contents, stamp)
+    edit = carry_out(contents, stamp)
+    edit |= plan_rekeys(overlay(contents, edit), stamp)
     shares = plan_shares(overlay(contents, edit), stamp)
     edit |= shares.edit
     edit |= plan_acknowledgements(contents, overlay(contents, edit), stamp)
-    return Planned(edit | clear_ended(contents, stamp), shares.left_out)
+    return Planned(edit, shares.left_out)
 
 
 def plan_acknowledgements(before: Contents, contents: Contents, stamp: Stamp) -> Edit:
@@ -47,16 +49,6 @@ def plan_acknowledgements(before: Contents, contents: Contents, stamp: Stamp) ->
             told = _told(records.channel_at(before, channel.id), channel, known, stamp.now)
             if told != channel.mine.told:
                 draft.change(channel.id, {"told": told.to_value()})
-    return draft.edit
-
-
-def clear_ended(contents: Contents, stamp: Stamp) -> Edit:
-    """What peers shared goes when the relationship has ended, however it did. Versions stay; there are none to come."""
-    draft = Draft(contents, stamp)
-    ended = {channel.id for channel in records.channels(contents) if channel.ended}
-    for item in records.their_items(contents):
-        if item.channel in ended and item.payload is not None:
-            draft.change(item.id, {}, without=["payload"])
     return draft.edit
 
 
