@@ -76,12 +76,14 @@ class SimServer:
     def fetch(self, read_ids: set[bytes]) -> list[StoredParcel]:
         return [p for box in self.boxes.values() if box.owner.read_id in read_ids for p in box.waiting.values()]
 
-    def expire(self, lifetime: int) -> None:
-        """Drops what nobody read in time; the same sequence may come again."""
+    def expire(self, lifetime: int) -> bool:
+        """Drops what nobody read in time; the same sequence may come again. Whether there was any."""
+        before = sum(len(box.waiting) for box in self.boxes.values())
         for box in self.boxes.values():
             for slot in [slot for slot in box.waiting if box.arrived[slot] + lifetime <= self.now]:
                 del box.waiting[slot]
                 box.highest[slot] -= 1
+        return before > sum(len(box.waiting) for box in self.boxes.values())
 
     def delete(self, read_ids: set[bytes], hashes: list[bytes]) -> None:
         for box in self.boxes.values():
