@@ -102,6 +102,34 @@ class TwoPeopleRekey(RuleBasedStateMachine):
         person = self.world[who]
         person.commit(plan_rekeys(person.contents, person.stamp(), forced=True))
 
+    @rule(who=WHO, late=st.booleans())
+    def a_new_key_crosses_mail(self, who: str, late: bool) -> None:
+        """The other's parcels lie in the old mailbox, unread, while it hears of the new one; receipts may be `late`."""
+        person, other = self.world[who], self.world[other_of(who)]
+        self.edit_card(other_of(who))
+        receipts = [(out, self.world.server_at(out.host).put(out.put)) for out in self.send(other_of(who))]
+        for out, status in receipts if not late else []:
+            other.receipt(out, status)
+        self.lose_a_device(who)
+        for out in self.send(who):
+            self.world.deliver(person, out)
+        other.fetch()
+        for out, status in receipts if late else []:
+            other.receipt(out, status)
+        for out in self.send(other_of(who)):
+            self.world.deliver(other, out)
+
+    @rule(who=WHO)
+    def three_devices_are_lost_in_a_row(self, who: str) -> None:
+        for _ in range(3):
+            self.lose_a_device(who)
+            self.sync(who)
+            self.sync(other_of(who))
+        other = self.world[other_of(who)]
+        for stored in [stored for stored in other.server.seen if stored.mailbox in other.read_ids()]:
+            other.take([stored])
+            self.note_keys()
+
     @rule(days=st.sampled_from((0.1, 1, 8, 30, 61, 95)))
     def days_pass(self, days: float) -> None:
         for person in self.world.people.values():
@@ -213,6 +241,10 @@ class TwoPeopleRekey(RuleBasedStateMachine):
 
 
 TwoPeopleRekey.TestCase.settings = settings(
-    max_examples=20, stateful_step_count=30, deadline=None, suppress_health_check=list(HealthCheck), phases=[Phase.generate]
+    max_examples=20,
+    stateful_step_count=30,
+    deadline=None,
+    suppress_health_check=list(HealthCheck),
+    phases=[Phase.generate],
 )
 test_two_people_rekey = TwoPeopleRekey.TestCase
