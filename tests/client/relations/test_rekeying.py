@@ -113,6 +113,19 @@ def test_what_was_not_acknowledged_is_put_again_after_60_days(world: World) -> N
     assert {REKEY} < {out.what for out in anna.to_send()}
 
 
+def test_a_receipt_from_a_mailbox_that_was_replaced_does_not_count(world: World) -> None:
+    anna, bob = world["anna"], world["bob"]
+    anna.set_card("email", "anna@new", "work")
+    (late,) = anna.to_send()
+    status = world.server_at(late.host).put(late.put)
+    force(bob)
+    for out in bob.to_send():
+        world.deliver(bob, out)
+    anna.fetch()
+    anna.receipt(late, status)
+    assert late.what in {out.what for out in anna.to_send()}
+
+
 def test_a_farewell_takes_everything_back_on_both_sides_and_old_parcels_bring_nothing(world: World) -> None:
     anna, bob = world["anna"], world["bob"]
     old = list(bob.server.seen)

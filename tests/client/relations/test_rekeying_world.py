@@ -240,6 +240,7 @@ class TwoPeopleRekey(RuleBasedStateMachine):
         assert all(each.at + RETIRED_FOR > person.now for each in channel.mine.retired)
 
 
+# A failure is shown as it was found: making it shorter takes many minutes.
 TwoPeopleRekey.TestCase.settings = settings(
     max_examples=20,
     stateful_step_count=30,
