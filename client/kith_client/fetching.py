@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 
+from kith_client.access import Access
 from kith_client.epoch_keys import open_epochs
-from kith_client.keyfile import DeviceKeys
 from kith_client.mirror import Mirror
 from kith_client.record_index import RecordIndex
 from kith_client.stamp import Contents
@@ -19,7 +19,7 @@ from kith_protocol.errors import Alarm, AlarmCode
 
 
 async def fetch_vault(
-    mirror: Mirror, server: HomeServer, keys: DeviceKeys, mark: tuple[int, bytes], progress: Progress
+    mirror: Mirror, server: HomeServer, keys: Access, mark: tuple[int, bytes], progress: Progress
 ) -> Contents:
     """Fills `mirror` from the server. The records that say whose vault it is.
 

@@ -6,8 +6,8 @@ import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+from kith_client.access import Access
 from kith_client.errors import ServerRefused
-from kith_client.keyfile import DeviceKeys
 from kith_client.transport import HomeServer
 from kith_client.vault import Clock, Vault
 from kith_protocol import wire
@@ -22,8 +22,8 @@ async def home_server(vault: Vault) -> AsyncIterator[HomeServer]:
         yield signed_in(server, vault.device, vault.clock)
 
 
-def signed_in(server: HomeServer, keys: DeviceKeys, clock: Clock) -> HomeServer:
-    """Lets `server` open sessions for the device with `keys` whenever it needs one, once it showed the pinned key.
+def signed_in(server: HomeServer, keys: Access, clock: Clock) -> HomeServer:
+    """Lets `server` open sessions for the member with `keys` whenever it needs one, once it showed the pinned key.
 
     Raises the alarm `server-key-changed` then.
     """

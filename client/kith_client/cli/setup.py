@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 import sys
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import click
 
@@ -12,6 +12,9 @@ from kith_client.cli.online import default_device_name, new_passphrase
 from kith_client.cli.options import command, settings
 from kith_client.cli.output import Output
 from kith_client.cli.session import home_of, one_line, run_async
+
+if TYPE_CHECKING:
+    from kith_client.setup import Created
 
 _COLUMNS: Final = 4
 _TESTED: Final = 3
@@ -36,7 +39,7 @@ def init_command(server: str, name: str, device: str | None, token: str, no_pass
         create_vault(home, server, name, device or default_device_name(), token=one_line(token), passphrase=passphrase)
     )
     document = {"person": made.person.hex(), "vault": made.vault.hex(), "recovery_phrase": made.recovery_phrase}
-    out.result(document, lambda: _show_phrase(out, made.recovery_phrase))
+    out.result(document, lambda: _show_kit(out, server, made))
     if no_passphrase:
         out.message(f"The device's key is in {home.key_file}, which only you can read. Whoever gets it can read all.")
     if not chosen.json and not chosen.yes and sys.stdin.isatty():
@@ -46,15 +49,17 @@ def init_command(server: str, name: str, device: str | None, token: str, no_pass
             out.warn("\nThe address book is made. The phrase above is not shown again: write it down now.")
 
 
-def _show_phrase(out: Output, phrase: str) -> None:
+def _show_kit(out: Output, server: str, made: Created) -> None:
     out.message("Your recovery phrase. Write it down on paper; it is shown only now, and kept nowhere.")
-    out.message("It is what can bring your address book back when all devices are lost (the command for it comes in a")
-    out.message("later version). Whoever has it can read everything.")
+    out.message("When all devices are lost, 'kith recover' brings your address book back with it. Whoever has it can")
+    out.message("read everything.")
     out.message("It cannot be replaced: without it, a new address book is the only way, and peers see the change.\n")
-    words = phrase.split()
+    words = made.recovery_phrase.split()
     for start in range(0, len(words), _COLUMNS):
         row = [f"{start + place + 1:2}. {word:<10}" for place, word in enumerate(words[start : start + _COLUMNS])]
         out.line("  ".join(row).rstrip())
+    out.message("\nWrite these down beside it, for 'kith recover':")
+    out.line(f"Server   {server}\nVault    {made.vault.hex()}")
 
 
 def _ask_words(out: Output, words: list[str]) -> None:
