@@ -26,7 +26,7 @@ class ServerRefused(KithError):
     @property
     def final(self) -> bool:
         """Whether the same request would be refused again, however often it is repeated."""
-        return (400 <= self.status < 500 and self.status not in (401, 408, 425, 429)) or self.status == 507
+        return (400 <= self.status < 500 and self.status not in (401, 408, 423, 425, 429)) or self.status == 507
 
 
 class HeadMoved(KithError):

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
 
@@ -34,7 +35,7 @@ from kith_protocol.commit import parse_commit
 from kith_protocol.content import Content
 from kith_protocol.encoding import encode
 from kith_protocol.epoch import SealedKeys, epoch_commitment, seal_epoch_key
-from kith_protocol.errors import Alarm, AlarmCode, Refused
+from kith_protocol.errors import Alarm, AlarmCode, KithError, Refused
 from kith_protocol.member import MemberKeys
 from kith_protocol.phrase import entropy_of, paper_keys
 from kith_protocol.sealedkeys import parse_keys
@@ -101,6 +102,8 @@ async def recover(
         async with new_home(home) as mirror:
             gone = await _take_over(mirror, server, access, device, device_name, tuple(keep), clock, progress)
             await keep_keys(home, keys, passphrase)
+            with suppress(KithError):  # it ends by itself; until then the server lets nobody else commit
+                await server.end_session(vault)
     opened = await Vault.open(home, lambda: passphrase or "", clock)
     # The lost devices know every secret of the relationships; the next sync makes new ones.
     await opened.apply(demand_rekeys(opened.contents, opened.stamp()), ["got the address book back with the phrase"])

@@ -102,6 +102,10 @@ class HomeServer:
         answer = await self._expect("POST", "/v1/sessions", encode(request), signed=False)
         return decode(answer.body, wire.SessionGrant)
 
+    async def end_session(self, vault: bytes) -> None:
+        """Gives the session back before it expires."""
+        await self._expect("DELETE", f"/v1/vaults/{vault.hex()}/session")
+
     # The vault
 
     async def push(self, vault: bytes, push: bytes) -> wire.Head:

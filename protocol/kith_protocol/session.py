@@ -12,6 +12,8 @@ from kith_protocol.suite import HASH_BYTES, SUITE, SignKey, verify
 
 SESSION_LIFETIME: Final = 24 * 3600 * 1000
 """Milliseconds that a token lives at most."""
+PAPER_SESSION: Final = 15 * 60 * 1000
+"""Milliseconds after the paper key opened a session in which no other member commits."""
 SESSION_SKEW: Final = 10 * 60 * 1000
 """Milliseconds by which the clocks may differ; nonces are kept for twice as long."""
 SESSION_NONCE_BYTES: Final = 16

@@ -63,8 +63,9 @@ async def _storage(app: web.Application) -> AsyncIterator[None]:
     vaults = SqliteVaults(database)
     chains = Chains(vaults)
     app[keys.DATABASE] = database
-    app[keys.VAULTS] = Vaults(vaults, chains, config, clock)
-    app[keys.SESSIONS] = Sessions(SqliteSessions(database), chains, config.host, clock)
+    sessions = Sessions(SqliteSessions(database), chains, config.host, clock)
+    app[keys.SESSIONS] = sessions
+    app[keys.VAULTS] = Vaults(vaults, chains, config, clock, sessions)
     app[keys.FEEDS] = Feeds(vaults)
     yield
     await database.close()

@@ -34,17 +34,22 @@ def path_bytes(request: web.Request, name: str, size: int) -> bytes:
     return found
 
 
-async def require_member(request: web.Request, vault: bytes) -> bytes:
-    """The id of the member of `vault` that sent the request. Raises `HttpRefusal` 401, `TooManyRequests`."""
+def bearer_token(request: web.Request) -> bytes:
+    """The token that the request carries. Raises `HttpRefusal` 401."""
     scheme, _, text = request.headers.get("Authorization", "").partition(" ")
     try:
         token = binascii.unhexlify(text.strip())
     except ValueError:
         token = b""
+    if scheme.lower() != "bearer" or len(token) != TOKEN_BYTES:
+        raise no_session()
+    return token
+
+
+async def require_member(request: web.Request, vault: bytes) -> bytes:
+    """The id of the member of `vault` that sent the request. Raises `HttpRefusal` 401, `TooManyRequests`."""
     try:
-        if scheme.lower() != "bearer" or len(token) != TOKEN_BYTES:
-            raise no_session()
-        return await request.app[SESSIONS].member(vault, token)
+        return await request.app[SESSIONS].member(vault, bearer_token(request))
     except HttpRefusal as error:
         if error.status == 401:
             admit(request, request.app[LIMITS].refused)

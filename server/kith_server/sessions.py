@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Final
 
 from kith_protocol.errors import BadSignature
-from kith_protocol.session import SESSION_LIFETIME, SESSION_SKEW, check_session, read_session
+from kith_protocol.session import PAPER_SESSION, SESSION_LIFETIME, SESSION_SKEW, check_session, read_session
 from kith_protocol.suite import digest
 from kith_protocol.wire import TOKEN_BYTES, SessionGrant, SessionRequest
 from kith_server.chains import Chains
@@ -49,6 +49,16 @@ class Sessions:
         await self._store.open(session, statement.nonce, now + 2 * SESSION_SKEW)
         self._keep(session)
         return SessionGrant(token, session.expires)
+
+    async def close(self, vault: bytes, token: bytes) -> None:
+        """Ends the session with this token."""
+        self._known.pop((vault, digest(token)), None)
+        await self._store.close(vault, digest(token))
+
+    async def is_paper_at_work(self, vault: bytes, paper: bytes) -> bool:
+        """Whether the recovery phrase opened a session a short while ago that was not ended."""
+        expires = await self._store.newest(vault, paper)
+        return expires is not None and self._clock() < expires - SESSION_LIFETIME + PAPER_SESSION
 
     async def member(self, vault: bytes, token: bytes) -> bytes:
         """The member of `vault` whose token this is. Raises `HttpRefusal` 401."""

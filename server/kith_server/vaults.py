@@ -17,6 +17,7 @@ from kith_protocol.wire import Head, Push, Register
 from kith_server.chains import Chains
 from kith_server.config import Config, Registration
 from kith_server.errors import HttpRefusal, head_moved
+from kith_server.sessions import Sessions
 from kith_server.storage.interface import Step, VaultStore
 from kith_server.vault_rules import VaultState, check_genesis, check_push, plan_step
 
@@ -32,8 +33,11 @@ def head_of(state: VaultState) -> Head:
 class Vaults:
     """The vaults of one server."""
 
-    def __init__(self, store: VaultStore, chains: Chains, config: Config, clock: Callable[[], int]) -> None:
+    def __init__(
+        self, store: VaultStore, chains: Chains, config: Config, clock: Callable[[], int], sessions: Sessions
+    ) -> None:
         self.store = store
+        self._sessions = sessions
         self.chains = chains
         self._config = config
         self._clock = clock
@@ -70,6 +74,7 @@ class Vaults:
             state = await self.chains.get_locked(vault)
             if await self._is_settled(state, commit):
                 return head_of(state)
+            await self._let_paper_work(state, commit)
             step, after = await self._check(state, commit, push)
             # Shielded: should the request end early, the state in memory still follows what is stored.
             await asyncio.shield(asyncio.ensure_future(self._store(step, after)))
@@ -83,6 +88,15 @@ class Vaults:
         if (body.number, body.parent) != (chain.number + 1, chain.head):
             raise head_moved()
         return False
+
+    async def _let_paper_work(self, state: VaultState, commit: Commit) -> None:
+        """Who holds a stolen device is faster than the person with the paper: while that one is at work, all others
+        wait. Raises `HttpRefusal` 423."""
+        paper = state.chain.paper
+        if commit.body.author != paper and await self._sessions.is_paper_at_work(state.chain.vault, paper):
+            raise HttpRefusal(
+                423, "paper-key-at-work", "The recovery phrase is being used on this address book; try again later."
+            )
 
     async def _check(self, state: VaultState, commit: Commit, push: Push) -> tuple[Step, VaultState]:
         checked = await asyncio.to_thread(check_push, state.chain, commit, push)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 from dataclasses import dataclass
 from pathlib import Path
@@ -162,3 +163,24 @@ async def test_the_command_takes_the_phrase_from_standard_input_and_tells_what_i
     assert typed.split()[5].lower() not in done.err
     again = await kith(tmp_path / "new", *words, given=typed)
     assert (again.status, again.document["error"]) == (1, "vault-exists")
+
+
+async def test_a_thief_who_commits_all_the_time_cannot_outrun_the_phrase(friends: Friends, tmp_path: Path) -> None:
+    lost = await begun(friends, tmp_path / "dora")
+    codes: list[str] = []
+
+    async def thief() -> None:
+        while not codes or codes[-1] == "paper-key-at-work":
+            await lost.device.add("Mallory")
+            try:
+                await lost.device.sync(patience=0)
+            except ServerRefused as refusal:
+                codes.append(refusal.code)
+
+    racing = asyncio.create_task(thief())
+    async with await lost.recover(tmp_path / "new") as new:
+        async with asyncio.timeout(30):
+            await racing
+        assert codes[-1] == "not-a-member"
+        assert lost.device.vault.member.id not in new.vault.chain.members
+    await lost.device.close()

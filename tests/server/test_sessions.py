@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 
 from kith_protocol.encoding import decode
-from kith_protocol.session import SESSION_LIFETIME, SESSION_SKEW
+from kith_protocol.session import PAPER_SESSION, SESSION_LIFETIME, SESSION_SKEW
 from kith_protocol.suite import digest
 from kith_protocol.wire import SessionGrant, SessionRequest
 from kith_server.keys import DATABASE, SESSIONS
 from tests.support.home_server import ORIGIN, HomeServer, Refusal, home_server
-from tests.support.vaults import VaultBuilder, new_member
+from tests.support.vaults import VaultBuilder, new_member, record_id
 
 
 @pytest.fixture
@@ -134,3 +134,31 @@ async def test_guessing_tokens_is_slowed_down(server: HomeServer) -> None:
     headers["Authorization"] = f"Bearer {server.tokens[vault.vault, vault.device.id]}"
     async with server.http.get(path, headers=headers) as response:
         assert response.status == 200
+
+
+async def test_while_the_paper_key_is_at_work_nobody_else_commits(server: HomeServer) -> None:
+    """Whoever holds a stolen device is faster than the person with the paper."""
+    vault = await server.begin()
+    await server.open_session(vault, vault.paper)
+    push = vault.draft({record_id(): {}}).push()
+    with pytest.raises(Refusal) as caught:
+        await server.push(vault, push)
+    assert (caught.value.status, caught.value.code) == (423, "paper-key-at-work")
+    assert (await server.push(vault, vault.push({record_id(): {}}, vault.paper), vault.paper)).number == 1
+
+
+async def test_the_paper_keys_time_ends_with_its_session_or_after_a_quarter_of_an_hour(server: HomeServer) -> None:
+    vault = await server.begin()
+    await server.open_session(vault, vault.paper)
+    await server.as_member(vault, "DELETE", "/session", member=vault.paper)
+    assert (await server.push(vault, vault.push({record_id(): {}}))).number == 1
+    await server.open_session(vault, vault.paper)
+    server.clock.now += PAPER_SESSION
+    assert (await server.push(vault, vault.push({record_id(): {}}))).number == 2
+
+
+async def test_a_session_that_was_ended_is_none_any_more(server: HomeServer) -> None:
+    vault = await server.begin()
+    await server.as_member(vault, "DELETE", "/session")
+    with pytest.raises(Refusal, match="session"):
+        await server.as_member(vault, "GET", "/head")

@@ -12,9 +12,11 @@ from hypothesis import strategies as st
 from kith_protocol.encoding import Value
 from kith_server.chains import Chains
 from kith_server.config import Config, Registration
+from kith_server.sessions import Sessions
 from kith_server.storage.check import check_vault
 from kith_server.storage.database import Database
 from kith_server.storage.interface import Cursor, StoredCommit, StoredRecord
+from kith_server.storage.sessions import SqliteSessions
 from kith_server.storage.vaults import SqliteVaults
 from kith_server.vaults import Vaults
 from tests.support.home_server import URL
@@ -76,7 +78,9 @@ def test_whatever_is_pushed_verifies_and_comes_back(
     async def run(path: Path) -> None:
         database = await Database.open(path)
         store = SqliteVaults(database)
-        vaults = Vaults(store, Chains(store), Config(URL, registration=Registration.OPEN), lambda: 1)
+        chains, config = Chains(store), Config(URL, registration=Registration.OPEN)
+        sessions = Sessions(SqliteSessions(database), chains, config.host, lambda: 1)
+        vaults = Vaults(store, chains, config, lambda: 1, sessions)
         vault = VaultBuilder.new()
         await vaults.register(vault.register)
         await perform(vaults, vault, script)

@@ -276,6 +276,20 @@ class StorageContract:
             assert await stores.sessions.find(vault, name("t", 2)) is None
             assert await stores.sessions.find(vault, name("t", 3)) is not None
 
+    async def test_the_newest_session_of_a_member_is_known_until_it_is_closed(self) -> None:
+        async with self.open() as stores:
+            vault = await self.begin(stores, "anna")
+            member, other = name("member"), name("other")
+            assert await stores.sessions.newest(vault, member) is None
+            for number, expires in enumerate((30, 50, 40)):
+                session = StoredSession(vault, name("token", number), member, expires)
+                await stores.sessions.open(session, name("nonce", number)[:16], 60)
+            await stores.sessions.open(StoredSession(vault, name("t"), other, 90), name("nonce")[:16], 60)
+            assert await stores.sessions.newest(vault, member) == 50
+            await stores.sessions.close(vault, name("token", 1))
+            assert await stores.sessions.newest(vault, member) == 40
+            assert await stores.sessions.find(vault, name("token", 1)) is None
+
     async def test_a_member_has_a_bounded_number_of_sessions(self) -> None:
         async with self.open() as stores:
             vault = await self.begin(stores, "anna")

@@ -201,6 +201,12 @@ class SessionStore(Protocol):
     async def find(self, vault: bytes, token: bytes) -> StoredSession | None:
         """The session with this token hash, expired or not."""
 
+    async def newest(self, vault: bytes, member: bytes) -> int | None:
+        """When the session of `member` that lasts longest expires (ms), expired or not; None where there is none."""
+
+    async def close(self, vault: bytes, token: bytes) -> None:
+        """Ends the session with this token hash, if there is one."""
+
     async def drop_expired(self, now: int, limit: int) -> int:
         """Forgets up to `limit` sessions and nonces that expired; how many."""
 

@@ -49,6 +49,18 @@ class SqliteSessions:
 
         return await self._database.read(work)
 
+    async def newest(self, vault: bytes, member: bytes) -> int | None:
+        def work(connection: Connection) -> int | None:
+            query = "SELECT max(expires) FROM sessions WHERE vault = ? AND member = ?"
+            found: int | None = connection.execute(query, (vault, member)).fetchone()[0]
+            return found
+
+        return await self._database.read(work)
+
+    async def close(self, vault: bytes, token: bytes) -> None:
+        query = "DELETE FROM sessions WHERE vault = ? AND token = ?"
+        await self._database.write(lambda connection: connection.execute(query, (vault, token)))
+
     async def drop_expired(self, now: int, limit: int) -> int:
         def work(connection: Connection) -> int:
             sessions = connection.execute(
