@@ -112,7 +112,9 @@ def address_changed(draft: Draft, channel: Channel) -> None:
 def _renew(draft: Draft, record: bytes) -> None:
     channel = records.read_channel(record, draft.contents[record])
     mine, now = channel.mine, draft.stamp.now
-    is_forced = mine.forced > mine.keys[0].at
+    # Where there is no room for another, the demand waits until the peer shows which it has: it may have any of them,
+    # and if both sides dropped the one that the other has, neither would ever hear of the other again.
+    is_forced = mine.forced > mine.keys[0].at and len(mine.keys) < MAX_RECEIVER_KEYS
     if is_forced or (mine.rekey_at and now >= mine.rekey_at and not mine.under_way):
         _begin(draft, channel)
     if is_forced or not mine.rekey_at or now >= mine.rekey_at:
@@ -124,11 +126,7 @@ def _begin(draft: Draft, channel: Channel) -> None:
     home = keys[0].inbox.address
     inbox = new_mailbox(home.host, home.fingerprint, stamp.random(NEW_MAILBOX_RANDOM_BYTES))
     new = OwnKey(stamp.random(SEED_BYTES), inbox, keys[0].sequence + 1, stamp.now, False)
-    kept = (new, *keys)
-    if len(kept) > MAX_RECEIVER_KEYS:
-        # The one that the peer uses stays; of those that it has perhaps not heard of, the oldest goes.
-        kept = (*kept[: MAX_RECEIVER_KEYS - 1], kept[-1])
-    _store(draft, channel, kept, tuple(key for key in keys if key not in kept))
+    _store(draft, channel, (new, *keys), ())
 
 
 def _store(draft: Draft, channel: Channel, keys: tuple[OwnKey, ...], replaced: tuple[OwnKey, ...]) -> None:

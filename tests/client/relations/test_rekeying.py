@@ -161,3 +161,21 @@ def test_a_blocked_person_hears_nothing_and_cannot_come_back_until_that_is_undon
     anna.accept(bob.invite().link, bob.server)
     world.settle()
     assert anna.sees_of(bob) != []
+
+
+def test_no_key_that_the_peer_may_have_is_dropped_and_the_demand_waits(world: World) -> None:
+    """Two who each drop the key that the other has would never hear of each other again."""
+    anna, bob = world["anna"], world["bob"]
+    for number in range(6):
+        for person in (anna, bob):
+            person.now += 1000
+            force(person)
+            keys = channel_of(person).mine.keys
+            assert [key.sequence for key in keys] == list(range(min(number + 1, 3), -1, -1))
+    for _ in range(3):
+        world.settle()
+    for person, other in ((anna, bob), (bob, anna)):
+        (key,) = channel_of(person).mine.keys
+        assert key.at >= channel_of(person).mine.forced
+        assert set(rekeying(person.contents).values()) == {True}
+        assert person.sees_of(other) == other.shows_to(person)
