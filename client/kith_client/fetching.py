@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable, Iterable, Mapping
 
 from kith_client.access import Access
 from kith_client.epoch_keys import open_epochs
@@ -16,15 +17,25 @@ from kith_client.vault import RecordKeys
 from kith_protocol.chain import freeze_chain
 from kith_protocol.content import Content
 from kith_protocol.errors import Alarm, AlarmCode
+from kith_protocol.member import MemberKeys
+
+OpenEpochs = Callable[[bytes, Iterable[tuple[bytes, bytes]], MemberKeys, Mapping[int, bytes]], Mapping[int, bytes]]
+"""Vault id, commits with sealed keys, member, commitments → the keys of the epochs that can be read, by epoch."""
 
 
 async def fetch_vault(
-    mirror: Mirror, server: HomeServer, keys: Access, mark: tuple[int, bytes], progress: Progress
+    mirror: Mirror,
+    server: HomeServer,
+    keys: Access,
+    mark: tuple[int, bytes],
+    progress: Progress,
+    opening: OpenEpochs = open_epochs,
 ) -> Contents:
     """Fills `mirror` from the server. The records that say whose vault it is.
 
     `mark` is the number and hash of a commit that must be in the history, which must have this device as a member and
-    be readable for it; (0, vault id) demands no more than that it is this vault's. Raises an `Alarm`.
+    be readable for it; (0, vault id) demands no more than that it is this vault's. `opening` may be content with less
+    than all epochs. Raises an `Alarm`.
     """
     verifier = FeedVerifier(keys.vault, mark)
     await receive(mirror, server, verifier, progress)
@@ -32,7 +43,7 @@ async def fetch_vault(
     if keys.member.id not in chain.members:
         raise Alarm(AlarmCode.UNKNOWN_MEMBER, "The address book's history does not have this device as a member.")
     commits = await mirror.commits_with_keys(staged=True, whole=True)
-    epochs = await asyncio.to_thread(open_epochs, keys.vault, commits, keys.member, chain.commitments)
+    epochs = await asyncio.to_thread(opening, keys.vault, commits, keys.member, chain.commitments)
     record_keys = RecordKeys(keys.vault, epochs)
     hashes: list[tuple[bytes, bytes]] = []
     persona: dict[bytes, Content] = {}

@@ -15,7 +15,7 @@ from typing import Final
 
 from kith_client.book.names import device_name as name_of_device
 from kith_client.contacts.text import search_key
-from kith_client.epoch_keys import open_epochs
+from kith_client.epoch_keys import EpochKeys, find_epochs
 from kith_client.errors import HeadMoved, ServerRefused
 from kith_client.fetching import fetch_vault
 from kith_client.home import Home
@@ -69,8 +69,7 @@ class _Found:
     """A vault as the phrase reads it."""
 
     chain: Chain
-    keys: RecordKeys
-    epochs: Mapping[int, bytes]
+    epochs: EpochKeys
     index: RecordIndex
     contents: Contents
 
@@ -126,7 +125,7 @@ async def _take_over(
         removed = _to_remove(found, keep)
         epoch_key = os.urandom(KEY_BYTES)
         step = await asyncio.to_thread(_change_of_members, found, removed, device, epoch_key)
-        keys = RecordKeys(access.vault, {**found.epochs, found.chain.epoch + 1: epoch_key})
+        keys = RecordKeys(access.vault, {**found.epochs.known, found.chain.epoch + 1: epoch_key})
         named = _named(found.contents, device, name, clock())
         try:
             await _commit(mirror, server, access, found, step, keys, named, clock)
@@ -138,7 +137,7 @@ async def _take_over(
 
 async def _fetch(mirror: Mirror, server: HomeServer, access: _Paper, progress: Progress) -> _Found:
     try:
-        await fetch_vault(mirror, server, access, (0, access.vault), progress)
+        await fetch_vault(mirror, server, access, (0, access.vault), progress, _readable)
     except ServerRefused as refusal:
         if refusal.code != "not-a-member":
             raise
@@ -151,8 +150,8 @@ async def _fetch(mirror: Mirror, server: HomeServer, access: _Paper, progress: P
     if chain.paper != access.member.id:
         raise Alarm(AlarmCode.UNKNOWN_MEMBER, "The address book's history names another recovery phrase than this one.")
     commits = await mirror.commits_with_keys()
-    epochs = await asyncio.to_thread(open_epochs, access.vault, commits, access.member, chain.commitments)
-    keys = RecordKeys(access.vault, epochs)
+    epochs = await asyncio.to_thread(find_epochs, access.vault, commits, access.member, chain.commitments)
+    keys = RecordKeys(access.vault, epochs.known)
     hashes: list[tuple[bytes, bytes]] = []
     devices: dict[bytes, Content] = {}
 
@@ -162,7 +161,13 @@ async def _fetch(mirror: Mirror, server: HomeServer, access: _Paper, progress: P
         devices.update((record, content) for record, content in opened.items() if content.kind == "devices")
 
     await mirror.record_batches(read)
-    return _Found(chain, keys, epochs, await asyncio.to_thread(RecordIndex, hashes), devices)
+    return _Found(chain, epochs, await asyncio.to_thread(RecordIndex, hashes), devices)
+
+
+def _readable(
+    vault: bytes, commits: Iterable[tuple[bytes, bytes]], member: MemberKeys, commitments: Mapping[int, bytes]
+) -> Mapping[int, bytes]:
+    return find_epochs(vault, commits, member, commitments).known
 
 
 def _to_remove(found: _Found, keep: tuple[str, ...]) -> tuple[bytes, ...]:
@@ -174,6 +179,9 @@ def _to_remove(found: _Found, keep: tuple[str, ...]) -> tuple[bytes, ...]:
             names = ", ".join(name_of_device(found.contents, each) for each in others)
             raise Refused("no-such-device", f"One of the devices to keep is not clear. There are: {names}.")
         kept.update(named)
+    gone = frozenset(member for member in others if member not in kept) | found.chain.removed
+    if any(epoch > found.epochs.linked and author not in gone for epoch, author in found.epochs.authors.items()):
+        raise Refused("unread-epoch", "What a device to keep began to write cannot be read; do not keep that one.")
     return tuple(sorted(member for member in others if member not in kept))
 
 
@@ -186,7 +194,8 @@ def _change_of_members(
 ) -> MembershipStep:
     chain, epoch = found.chain, found.chain.epoch + 1
     stay = [standing.member for member, standing in chain.members.items() if member not in removed]
-    old, nonce = found.epochs[chain.epoch], os.urandom(NONCE_BYTES)
+    # A thief may have begun an epoch that nobody else can read: it is passed over, as in any removal.
+    old, nonce = found.epochs.known[found.epochs.linked], os.urandom(NONCE_BYTES)
     sealed: SealedKeys = seal_epoch_key(
         epoch_key, chain.vault, epoch, [*stay, device.public], previous=old, nonce=nonce
     )

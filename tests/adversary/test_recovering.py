@@ -21,6 +21,7 @@ from kith_protocol.phrase import phrase_of
 from tests.adversary.friends import Friends, set_mail, told
 from tests.adversary.scene import Frames, headed
 from tests.adversary.test_commands_alarm import kith
+from tests.adversary.test_thieves_epochs import begin_epoch
 from tests.adversary.world import Device, Site, link
 
 
@@ -183,4 +184,19 @@ async def test_a_thief_who_commits_all_the_time_cannot_outrun_the_phrase(friends
             await racing
         assert codes[-1] == "not-a-member"
         assert lost.device.vault.member.id not in new.vault.chain.members
+    await lost.device.close()
+
+
+@pytest.mark.parametrize("good_link", [False, True])
+async def test_a_thief_who_begins_an_epoch_that_the_phrase_cannot_read_does_not_stop_it(
+    friends: Friends, tmp_path: Path, good_link: bool
+) -> None:
+    lost = await begun(friends, tmp_path / "dora")
+    paper = lost.device.vault.chain.paper
+    await begin_epoch(lost.device, cheated=(paper,) if good_link else (), good_link=good_link)
+    async with await lost.recover(tmp_path / "new") as new:
+        assert new.names == ["Carla Ruiz"]
+        assert lost.device.vault.member.id not in new.vault.chain.members
+        await new.add("Ella Moor")
+        assert (await new.sync()).pushed
     await lost.device.close()

@@ -48,14 +48,14 @@ async def anna(tmp_path: Path) -> AsyncIterator[Home]:
             yield Home(site, tmp_path, laptop, tablet, phone)
 
 
-async def begin_epoch(thief: Device, *, cheated: tuple[Device, ...] = (), good_link: bool = True) -> None:
+async def begin_epoch(thief: Device, *, cheated: tuple[Device | bytes, ...] = (), good_link: bool = True) -> None:
     """An epoch that the server takes, whose key does not open for `cheated`, or whose link leads nowhere."""
     chain, keys = thief.vault.chain, thief.vault.record_keys
     key, epoch, members = os.urandom(32), chain.epoch + 1, [each.member for each in chain.members.values()]
     previous = keys.epoch_key(chain.epoch) if good_link else os.urandom(32)
     good = seal_epoch_key(key, chain.vault, epoch, members, previous=previous, nonce=os.urandom(24))
     bad = seal_epoch_key(os.urandom(32), chain.vault, epoch, members)
-    cheat = {device.vault.member.id for device in cheated}
+    cheat = {each if isinstance(each, bytes) else each.vault.member.id for each in cheated}
     sealed = tuple(b if b.member in cheat else g for g, b in zip(good.keys, bad.keys, strict=True))
     step = MembershipStep((), (), SealedKeys(sealed, good.previous), epoch_commitment(epoch, key))
     push = build_push(
