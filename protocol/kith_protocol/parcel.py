@@ -12,9 +12,9 @@ from typing import ClassVar, Final
 from kith_protocol import labels
 from kith_protocol.encoding import Statement, decode, encode
 from kith_protocol.errors import DecodingError, LimitExceeded, Refused, Undecryptable
+from kith_protocol.introduction import Introduce, IntroduceAnswer, IntroduceInvite
 from kith_protocol.mailbox import MailboxAddress
 from kith_protocol.padding import INNER_CLASSES, pad_to, smallest_class, unpad
-from kith_protocol.persona import PERSON_ID_BYTES
 from kith_protocol.relationship import Direction
 from kith_protocol.suite import (
     BOX_OVERHEAD,
@@ -42,8 +42,6 @@ MAX_RECEIVER_KEYS: Final = 4
 """Private keys that a receiver tries, newest first."""
 PARCEL_OVERHEAD: Final = 1 + KEY_BYTES + SEAL_OVERHEAD + BOX_OVERHEAD
 MAX_BODY_BYTES: Final = INNER_CLASSES[-1] - PARCEL_OVERHEAD - 1
-MAX_LABEL_BYTES: Final = 256
-MAX_TEXT_BYTES: Final = 4096
 
 _SEALED_SECRET_BYTES: Final = KEY_BYTES + SEAL_OVERHEAD
 _UNDECRYPTABLE: Final = "A parcel does not open."
@@ -100,28 +98,11 @@ class Moved(Statement, frozen=True, tag=4):
         self.mailbox.check()
 
 
-class Introduce(Statement, frozen=True, tag=5):
-    """Would you like to know this person? Carries no address."""
-
-    SIZES: ClassVar[Mapping[str, int]] = {"introduction": ITEM_ID_BYTES, "person": PERSON_ID_BYTES}
-
-    introduction: bytes
-    label: str
-    person: bytes
-    """The root that the introducer has pinned, as person id."""
-    text: str
-
-    def check(self) -> None:
-        super().check()
-        if len(self.label.encode()) > MAX_LABEL_BYTES or len(self.text.encode()) > MAX_TEXT_BYTES:
-            raise DecodingError("An introduction is too long.")
-
-
 class Bye(Statement, frozen=True, tag=6):
     """The sender ends the relationship."""
 
 
-Message = Share | Withdraw | Rekey | Moved | Introduce | Bye
+Message = Share | Withdraw | Rekey | Moved | Introduce | Bye | IntroduceAnswer | IntroduceInvite
 Versions = tuple[tuple[bytes, int], ...]
 """Pairs of item id and version, sorted by item."""
 

@@ -12,7 +12,8 @@ from typing import ClassVar, Final
 from kith_protocol import labels
 from kith_protocol.encoding import Statement, decode, encode
 from kith_protocol.errors import DecodingError, Refused
-from kith_protocol.parcel import ITEM_ID_BYTES, MAX_BODY_BYTES, MAX_ITEMS, MAX_LABEL_BYTES, Share, Withdraw
+from kith_protocol.introduction import MAX_LABEL_BYTES
+from kith_protocol.parcel import ITEM_ID_BYTES, MAX_BODY_BYTES, MAX_ITEMS, Share, Withdraw
 from kith_protocol.server_statement import MAX_TIME
 from kith_protocol.suite import labelled_hash
 

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from kith_protocol import labels
 from kith_protocol.encoding import encode
 from kith_protocol.errors import BadKey, DecodingError, LimitExceeded, Refused, Undecryptable
+from kith_protocol.introduction import Introduce, IntroduceAnswer, IntroduceInvite
 from kith_protocol.mailbox import MailboxAddress
 from kith_protocol.padding import INNER_CLASSES, pad_to
 from kith_protocol.parcel import (
@@ -20,7 +21,6 @@ from kith_protocol.parcel import (
     MAX_RECEIVER_KEYS,
     PARCEL_OVERHEAD,
     Bye,
-    Introduce,
     Message,
     Moved,
     ParcelBody,
@@ -35,7 +35,7 @@ from kith_protocol.parcel import (
 from kith_protocol.relationship import Direction
 from kith_protocol.share import MAX_PAYLOAD_BYTES
 from kith_protocol.suite import SEAL_KEY_BYTES, SealKey, derive, encrypt, frame, seal
-from tests.protocol.people import fixed, mailbox_of
+from tests.protocol.people import NOW, fixed, mailbox_of
 
 KEY = SealKey(fixed("receiver"))
 ITEM = fixed("item", 16)
@@ -48,8 +48,10 @@ EACH: tuple[Message, ...] = (
     Withdraw(ITEM, 2),
     Rekey(SealKey(fixed("next")).public, ADDRESS),
     Moved(ADDRESS),
-    Introduce(ITEM, "Carla", fixed("carla"), "You both fence."),
+    Introduce(ITEM, "Carla", fixed("carla"), "You both fence.", NOW),
     Bye(),
+    IntroduceAnswer(ITEM, True),
+    IntroduceInvite(ITEM, "b.example", fixed("secret"), fixed("fingerprint", 16)),
 )
 BODY = ParcelBody(versions_of({ITEM: 1, bytes(16): 9}), versions_of({ITEM: 3}), fixed("confirm"), EACH)
 
@@ -167,9 +169,15 @@ BAD_ADDRESS = MailboxAddress("A.example", ADDRESS.fingerprint, ADDRESS.mailbox, 
         ParcelBody(messages=(Rekey(bytes(3), ADDRESS),)),
         ParcelBody(messages=(Rekey(KEY.public, BAD_ADDRESS),)),
         ParcelBody(messages=(Moved(BAD_ADDRESS),)),
-        ParcelBody(messages=(Introduce(ITEM, "x" * 257, bytes(32), ""),)),
-        ParcelBody(messages=(Introduce(ITEM, "", bytes(32), "x" * 4097),)),
-        ParcelBody(messages=(Introduce(ITEM, "", bytes(31), ""),)),
+        ParcelBody(messages=(Introduce(ITEM, "x" * 257, bytes(32), "", NOW),)),
+        ParcelBody(messages=(Introduce(ITEM, "", bytes(32), "x" * 4097, NOW),)),
+        ParcelBody(messages=(Introduce(ITEM, "", bytes(31), "", NOW),)),
+        ParcelBody(messages=(Introduce(ITEM, "", bytes(32), "", -1),)),
+        ParcelBody(messages=(Introduce(ITEM, "", bytes(32), "", 2**53 + 1),)),
+        ParcelBody(messages=(IntroduceAnswer(bytes(15), True),)),
+        ParcelBody(messages=(IntroduceInvite(ITEM, "B.example", bytes(32), bytes(16)),)),
+        ParcelBody(messages=(IntroduceInvite(ITEM, "b.example", bytes(31), bytes(16)),)),
+        ParcelBody(messages=(IntroduceInvite(ITEM, "b.example", bytes(32), bytes(17)),)),
     ],
 )
 def test_a_body_out_of_its_bounds_is_neither_sent_nor_taken(body: ParcelBody) -> None:

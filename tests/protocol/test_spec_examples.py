@@ -14,6 +14,7 @@ from kith_protocol.commit import DELETED, CommitBody, change_list, sign_commit
 from kith_protocol.content import Content, Unit
 from kith_protocol.encoding import encode, encode_map
 from kith_protocol.epoch import NO_KEYS, encode_keys, epoch_commitment, mirror_key, seal_epoch_key
+from kith_protocol.introduction import Introduce, IntroduceAnswer
 from kith_protocol.member import MemberKeys, MemberKind
 from kith_protocol.merge import conflict_name, past_name
 from kith_protocol.record import record_key, seal_record
@@ -68,6 +69,10 @@ def examples() -> dict[str, list[str]]:
         "session": [statement, signature],
         "key-file": [keys, b"\x95\x01\x00\x00\xc4\x20" + ZERO + b"\xc4\xd6" + box],
         "home-server": [wire.encode_frame(frame) for frame in frames],
+        "introduction": [
+            encode(Introduce(ID, "Carla", ZERO, "fences", NOW)),
+            encode(IntroduceAnswer(ID, True)),
+        ],
     }
     raw["vault"] += [commit.hash, nothing, encode(two), Tree().root, Tree.of({ID: digest(b"a")}).root]
     raw["vault"] += [epoch_commitment(1, ZERO), record_key(ZERO, ZERO), mirror_key(ZERO), link, encode_keys(NO_KEYS)]
@@ -77,7 +82,9 @@ def examples() -> dict[str, list[str]]:
     return texts
 
 
-@pytest.mark.parametrize("page", ["vault", "record", "content", "merge", "session", "key-file", "home-server"])
+@pytest.mark.parametrize(
+    "page", ["vault", "record", "content", "merge", "session", "key-file", "home-server", "introduction"]
+)
 def test_the_examples_of_a_page_are_what_the_code_gives(page: str) -> None:
     text = (PROTOCOL / "spec" / f"{page}.md").read_text()
     for expected in examples()[page]:

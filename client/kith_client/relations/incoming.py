@@ -21,7 +21,8 @@ from kith_client.relations.server_side import takes_answers
 from kith_client.stamp import Contents, Stamp, the_one
 from kith_protocol.errors import BadKey, BadSignature, DecodingError, Refused, Undecryptable
 from kith_protocol.handshake import Established
-from kith_protocol.parcel import Introduce, ParcelBody, ParcelContext, open_parcel
+from kith_protocol.introduction import Introduce
+from kith_protocol.parcel import ParcelBody, ParcelContext, open_parcel
 from kith_protocol.relationship import RelationshipEvent, RelationshipState, Side, SlotKind, next_state, slot_of
 from kith_protocol.wire import StoredParcel
 

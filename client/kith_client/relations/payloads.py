@@ -25,7 +25,7 @@ from kith_client.stamp import Contents, the_one
 from kith_protocol.content import Content
 from kith_protocol.encoding import encode
 from kith_protocol.errors import DecodingError
-from kith_protocol.parcel import MAX_LABEL_BYTES
+from kith_protocol.introduction import MAX_LABEL_BYTES
 from kith_protocol.share import (
     MAX_PAYLOAD_BYTES,
     MAX_PHOTO_BYTES,

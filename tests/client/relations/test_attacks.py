@@ -19,11 +19,11 @@ from kith_client.stamp import of_kind
 from kith_protocol.encoding import encode
 from kith_protocol.errors import Alarm, KithError, Refused
 from kith_protocol.handshake import make_answer
+from kith_protocol.introduction import Introduce
 from kith_protocol.invite import Invite, open_greeting, parse_link
 from kith_protocol.mailbox import new_mailbox
 from kith_protocol.parcel import (
     Bye,
-    Introduce,
     Message,
     Moved,
     ParcelBody,
@@ -481,7 +481,7 @@ def test_a_withheld_item_shows_because_later_parcels_name_its_version() -> None:
 def test_an_introduction_stays_for_a_later_version() -> None:
     world = acquainted(*PAIR)
     anna, bob = world["anna"], world["bob"]
-    message = Introduce(b"i" * 16, "Dora", b"p" * 32, "you two!")
+    message = Introduce(b"i" * 16, "Dora", b"p" * 32, "you two!", 2**50)
     assert anna.take([crafted(bob, anna, [message])]).handled == ()
 
 

@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
+from msgspec.structs import replace as replaced
+
 from kith_protocol import labels
 from kith_protocol.encoding import encode
+from kith_protocol.introduction import Introduce, IntroduceAnswer, IntroduceInvite
 from kith_protocol.link_code import qr_code, spoken_code
-from kith_protocol.padding import INNER_CLASSES, pad_to
+from kith_protocol.padding import INNER_CLASSES, pad_to, smallest_class
 from kith_protocol.parcel import (
     PARCEL_OVERHEAD,
     Bye,
-    Introduce,
     Moved,
     ParcelBody,
     ParcelContext,
@@ -23,7 +25,7 @@ from kith_protocol.parcel import (
 from kith_protocol.phrase import phrase_of
 from kith_protocol.relationship import Direction
 from kith_protocol.suite import SealKey, derive, encrypt, frame
-from tests.protocol.people import BAD_ADDRESS, fixed, flip, mailbox_of
+from tests.protocol.people import BAD_ADDRESS, NOW, fixed, flip, mailbox_of
 from tests.support.vectors.tape import Tape
 from tests.support.vectors.vector import Json, Vector
 
@@ -41,7 +43,8 @@ def parcels(tape: Tape) -> Iterator[Vector]:
         secret, fields = fixed("secret"), context.fields
         inner = tape.seal_to(KEY.public, labels.PARCEL_SEAL, *fields, plaintext=secret)
         key = derive(secret + context.rs, labels.PARCEL_KEY, *fields)
-        padded = pad_to(plain, INNER_CLASSES[0] - PARCEL_OVERHEAD)
+        size = smallest_class(len(plain), INNER_CLASSES, PARCEL_OVERHEAD)
+        padded = pad_to(plain, size - PARCEL_OVERHEAD)
         box = encrypt(key, labels.PARCEL, frame(labels.PARCEL, *fields), padded, nonce=fixed("nonce", 24))
         return b"\x01" + inner + box
 
@@ -69,8 +72,14 @@ def parcels(tape: Tape) -> Iterator[Vector]:
     yield vector("announces-a-key", "A new key, and a mailbox.", sealed(encode(rekeyed)), None)
     moved = ParcelBody(messages=(Moved(address),))
     yield vector("announces-a-move", "A mailbox on another server.", sealed(encode(moved)), None)
-    introduced = ParcelBody(messages=(Introduce(ITEM, "Carla", fixed("carla"), "You both fence."),))
+    introduced = ParcelBody(messages=(Introduce(ITEM, "Carla", fixed("carla"), "You both fence.", NOW),))
     yield vector("introduces", "Somebody whom the sender knows.", sealed(encode(introduced)), None)
+    agreed = ParcelBody(messages=(IntroduceAnswer(ITEM, True),))
+    yield vector("agrees-to-be-introduced", "Consent; from the introducer, of both.", sealed(encode(agreed)), None)
+    taken_back = ParcelBody(messages=(IntroduceAnswer(ITEM, False),))
+    yield vector("takes-an-introduction-back", "By the introducer.", sealed(encode(taken_back)), None)
+    passed_on = IntroduceInvite(ITEM, "b.example", fixed("invite"), fixed("server", 16))
+    yield vector("passes-an-invite-on", "What both agreed to.", sealed(encode(ParcelBody(messages=(passed_on,)))), None)
     yield vector("to-an-older-key", "The second key opens it.", right, None, NEWER, KEY)
     yield vector("to-a-key-not-kept", "Only the newer key is left.", right, "undecryptable", NEWER)
     yield vector("five-keys", "More than may be tried.", right, "limit-exceeded", *[NEWER] * 4, KEY)
@@ -91,10 +100,22 @@ def parcels(tape: Tape) -> Iterator[Vector]:
     yield saying("version-0", "Versions begin with 1.", ParcelBody(((ITEM, 0),)))
     yield saying("short-confirmation", "It has 31 bytes.", ParcelBody(confirm=bytes(31)))
     yield saying("bad-host", "A mailbox on no host.", ParcelBody(messages=(Moved(BAD_ADDRESS),)))
-    short = ParcelBody(messages=(Introduce(ITEM, "Carla", fixed("carla")[1:], ""),))
-    yield saying("short-person", "A person id of 31 bytes.", short)
-    long = ParcelBody(messages=(Introduce(ITEM, "a" * 257, fixed("carla"), ""),))
-    yield saying("long-label", "A label of 257 bytes.", long)
+    carla = Introduce(ITEM, "Carla", fixed("carla"), "You both fence.", NOW)
+    for name, says, wrong in (
+        ("short-person", "A person id of 31 bytes.", replaced(carla, person=fixed("carla")[1:])),
+        ("long-label", "A label of 257 bytes.", replaced(carla, label="a" * 257)),
+        ("long-introduction", "A text of 4,097 bytes.", replaced(carla, text="a" * 4097)),
+        ("introduction-before-1970", "It expires before all time.", replaced(carla, expires=-1)),
+        ("introduction-for-ever", "It expires past the bound.", replaced(carla, expires=2**53 + 1)),
+        ("short-introduction-id", "An id of 15 bytes.", IntroduceAnswer(ITEM[1:], True)),
+        ("invite-on-a-bad-host", "A host in capitals.", replaced(passed_on, host="B.example")),
+        ("invite-without-host", "No host.", replaced(passed_on, host="")),
+        ("short-invite-secret", "A secret of 31 bytes.", replaced(passed_on, secret=fixed("invite")[1:])),
+        ("long-invite-fingerprint", "A fingerprint of 17 bytes.", replaced(passed_on, fingerprint=bytes(17))),
+    ):
+        yield saying(name, says, ParcelBody(messages=(wrong,)))
+    unsure = encode(agreed).replace(b"\xc3", b"\x01")
+    yield vector("agrees-with-a-number", "1 where true belongs.", sealed(unsure), "undecodable")
     weak = Rekey(KEY.public[:-32] + bytes(32), mailbox_of("anna").address)
     yield saying("weak-key", "The announced key is unusable.", ParcelBody(messages=(weak,)), "bad-key")
 
