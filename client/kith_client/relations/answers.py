@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Final
 
 from kith_client.relations import records
+from kith_client.relations.homes import here
 from kith_client.relations.inbox import Inbox
 from kith_client.relations.joining import (
     attach,
@@ -104,13 +105,14 @@ def _may_connect(inbox: Inbox, invite: InviteRecord, answer: OpenedAnswer, me: O
 
 def _connect(inbox: Inbox, invite: InviteRecord, answer: OpenedAnswer, me: OwnPersona) -> None:
     draft, stamp = inbox.draft, inbox.draft.stamp
-    randomness = stamp.random(NEW_MAILBOX_RANDOM_BYTES)
+    home = here(draft.contents)
+    place = (invite.own.host, invite.own.fingerprint) if home is None else (home.host, home.fingerprint)
     finish, established = make_finish(
         invite.own,
         answer,
         me,
         seal_seed=stamp.random(SEED_BYTES),
-        inbox=new_mailbox(invite.own.host, invite.own.fingerprint, randomness),
+        inbox=new_mailbox(*place, stamp.random(NEW_MAILBOX_RANDOM_BYTES)),
         secret=stamp.random(KEY_BYTES),
         nonce=stamp.random(NONCE_BYTES),
     )

@@ -13,6 +13,7 @@ from msgspec.structs import replace
 
 from kith_client.relations import records
 from kith_client.relations.draft import Draft
+from kith_client.relations.homes import here
 from kith_client.relations.own_keys import ACKNOWLEDGED, PUT, OwnKey, Retired, Told
 from kith_client.relations.records import RECEIPT, Channel
 from kith_client.stamp import Contents, Edit, Stamp
@@ -112,9 +113,11 @@ def address_changed(draft: Draft, channel: Channel) -> None:
 def _renew(draft: Draft, record: bytes) -> None:
     channel = records.read_channel(record, draft.contents[record])
     mine, now = channel.mine, draft.stamp.now
+    home = here(draft.contents)
+    has_moved = home is not None and not home.has(mine.keys[0].inbox.address)
     # Where there is no room for another, the demand waits until the peer shows which it has: it may have any of them,
     # and if both sides dropped the one that the other has, neither would ever hear of the other again.
-    is_forced = mine.forced > mine.keys[0].at and len(mine.keys) < MAX_RECEIVER_KEYS
+    is_forced = (mine.forced > mine.keys[0].at or has_moved) and len(mine.keys) < MAX_RECEIVER_KEYS
     if is_forced or (mine.rekey_at and now >= mine.rekey_at and not mine.under_way):
         _begin(draft, channel)
     if is_forced or not mine.rekey_at or now >= mine.rekey_at:
@@ -123,8 +126,9 @@ def _renew(draft: Draft, record: bytes) -> None:
 
 def _begin(draft: Draft, channel: Channel) -> None:
     keys, stamp = channel.mine.keys, draft.stamp
-    home = keys[0].inbox.address
-    inbox = new_mailbox(home.host, home.fingerprint, stamp.random(NEW_MAILBOX_RANDOM_BYTES))
+    home, last = here(draft.contents), keys[0].inbox.address
+    place = (last.host, last.fingerprint) if home is None else (home.host, home.fingerprint)
+    inbox = new_mailbox(*place, stamp.random(NEW_MAILBOX_RANDOM_BYTES))
     new = OwnKey(stamp.random(SEED_BYTES), inbox, keys[0].sequence + 1, stamp.now, False)
     _store(draft, channel, (new, *keys), ())
 

@@ -10,11 +10,12 @@ from typing import Final
 
 from kith_client.relations import records
 from kith_client.relations.draft import Draft
+from kith_client.relations.homes import Place
 from kith_client.relations.invites import greeting_for
 from kith_client.relations.records import Channel, InviteRecord, InviteState
 from kith_client.stamp import Contents, Edit, Stamp
 from kith_protocol.encoding import Value
-from kith_protocol.mailbox import MailboxKind, OwnMailbox, deposit_public
+from kith_protocol.mailbox import MailboxAddress, MailboxKind, OwnMailbox, deposit_public
 
 ANSWER_GRACE: Final = 14 * 24 * 3600 * 1000
 """Milliseconds after an invite's expiry during which its answers are still taken: a relay keeps trying that long."""
@@ -53,14 +54,20 @@ class ServerSide:
     """Link ids to delete."""
 
 
-def server_side(contents: Contents, now: int) -> ServerSide:
-    """What the home server has to hold now, `now` in milliseconds, and what it has to delete."""
+def server_side(contents: Contents, now: int, at: Place | None = None) -> ServerSide:
+    """What the home server has to hold now, `now` in milliseconds, and what it has to delete.
+
+    `at`: what is held at this server, of several where the vault lives or lived.
+    """
     mailboxes: list[MailboxToOpen] = []
     greetings: list[GreetingToPut] = []
     closed_mailboxes: list[bytes] = []
     closed_greetings: list[bytes] = []
     for invite in records.invites(contents):
         if _is_cleared(contents, invite.id):
+            continue
+        answers = invite.own.invite.mailbox
+        if takes_answers(invite, now) and at is not None and not at.has(answers):
             continue
         if takes_answers(invite, now):
             mailboxes.append(_answers_mailbox(invite))
@@ -72,7 +79,7 @@ def server_side(contents: Contents, now: int) -> ServerSide:
             closed_greetings.append(invite.own.invite.link_id)
     for channel in records.channels(contents):
         if not channel.ended:
-            mailboxes += _mailboxes(channel)
+            mailboxes += _mailboxes(channel, at)
             closed_mailboxes += channel.mine.closing
         elif not _is_cleared(contents, channel.id):
             closed_mailboxes += all_read_ids(channel)
@@ -102,12 +109,26 @@ def all_read_ids(channel: Channel) -> list[bytes]:
     return list(dict.fromkeys([*(inbox.read_id for inbox in inboxes), *mine.closing]))
 
 
-def _mailboxes(channel: Channel) -> list[MailboxToOpen]:
+def addresses(contents: Contents, now: int) -> list[MailboxAddress]:
+    """Of all mailboxes in which something may still come at `now` (ms)."""
+    invites = [each.own.invite.mailbox for each in records.invites(contents) if takes_answers(each, now)]
+    channels = [channel for channel in records.channels(contents) if not channel.ended]
+    return [*invites, *(inbox.address for each in channels for inbox in (*_live(each), *_retired(each)))]
+
+
+def _mailboxes(channel: Channel, at: Place | None) -> list[MailboxToOpen]:
     """The one of a waiting handshake, or those of all my keys and of what they replaced."""
-    mine = channel.mine
-    live = [key.inbox for key in mine.keys] or [channel.inbox]
-    retired = [_to_open(each.inbox, MailboxKind.RETIRED) for each in mine.retired]
-    return [*(_to_open(inbox, MailboxKind.PARCELS) for inbox in live), *retired]
+    kinds = [(inbox, MailboxKind.PARCELS) for inbox in _live(channel)]
+    kinds += [(inbox, MailboxKind.RETIRED) for inbox in _retired(channel)]
+    return [_to_open(inbox, kind) for inbox, kind in kinds if at is None or at.has(inbox.address)]
+
+
+def _live(channel: Channel) -> list[OwnMailbox]:
+    return [key.inbox for key in channel.mine.keys] or [channel.inbox]
+
+
+def _retired(channel: Channel) -> list[OwnMailbox]:
+    return [each.inbox for each in channel.mine.retired]
 
 
 def takes_answers(invite: InviteRecord, now: int) -> bool:
