@@ -57,7 +57,7 @@ class Chain:
 def begin(commit: Commit, keys: SealedKeys) -> Chain:
     """The chain after genesis. Raises `Refused`, `BadKey` or `BadSignature`."""
     body = commit.body
-    if (body.number, body.vault, body.parent, body.removed) != (0, ZERO, ZERO, ()):
+    if (body.number, body.vault, body.parent, body.removed, body.abandoned) != (0, ZERO, ZERO, (), ()):
         _refuse("genesis", "This is not the first commit of a vault.")
     kinds = sorted(member.kind for member in body.added)
     if kinds != [MemberKind.DEVICE, MemberKind.PAPER]:
@@ -115,20 +115,20 @@ def _changed_members(chain: Chain, body: CommitBody, author: Standing) -> dict[b
     by_paper = author.member.kind is MemberKind.PAPER
     members = dict(chain.members)
     for removed in body.removed:
-        if removed not in members:
+        if removed not in members and not body.abandoned:  # a repair also shuts out whom the server never knew
             _refuse("membership", "A commit removes somebody who is not a member.")
         if removed == body.author and not by_paper:
             _refuse("membership", "A device cannot remove itself: it would choose the key that shuts it out.")
-        del members[removed]
+        members.pop(removed, None)
     for added in body.added:
-        if added.id in chain.removed or added.id in chain.members:
+        if added.id in chain.removed or added.id in chain.members or added.id in body.removed:
             _refuse("membership", "A member that was added before cannot be added again.")
         if added.id in members:
             _refuse("membership", "A commit adds a member twice.")
         added.check_keys()
         members[added.id] = Standing(added, body.number, body.number)
     _check_paper(chain, body, by_paper, members)
-    if not by_paper and len(body.added) > 1:
+    if not by_paper and len(body.added) > 1 and not body.abandoned:  # a repair adds again all that were lost
         _refuse("membership", "A device adds one device at a time.")
     if len(members) > MAX_MEMBERS:
         _refuse("membership", f"A vault has at most {MAX_MEMBERS} members.")
@@ -151,8 +151,8 @@ def _changed_epoch(
         _refuse("wrong-epoch", "A commit carries the commitment of a key exactly where it begins an epoch.")
     if begins and not chain.epoch < body.epoch <= min(chain.epoch + MAX_EPOCH_STEP, MAX_EPOCH):
         _refuse("wrong-epoch", f"Epoch {body.epoch} cannot follow epoch {chain.epoch}.")
-    if body.removed and not begins:
-        _refuse("wrong-epoch", "Removing a member begins a new epoch.")
+    if (body.removed or body.abandoned) and not begins:
+        _refuse("wrong-epoch", "Removing a member, or giving up commits, begins a new epoch.")
     receivers = frozenset(members) if begins else frozenset(member.id for member in body.added)
     _check_keys(body, keys, receivers, linked=begins)
     return {**chain.commitments, body.epoch: body.epoch_commitment} if begins else dict(chain.commitments)

@@ -16,8 +16,10 @@ RECORD_ID_BYTES: Final = 16
 MAX_MEMBERS: Final = 64
 MAX_CHANGES: Final = 1000
 """Records in one push."""
-MAX_COMMIT_BYTES: Final = 100_000
-"""A commit that adds and removes as many members as there may be stays below it."""
+MAX_ABANDONED: Final = 2000
+"""Commits that a repair gives up."""
+MAX_COMMIT_BYTES: Final = 160_000
+"""A commit that adds, removes and gives up as much as it may stays below it."""
 MAX_NUMBER: Final = 2**53
 """Bound of commit numbers and times, so that every language can hold them."""
 
@@ -53,6 +55,8 @@ class CommitBody(Statement, frozen=True):
     added: tuple[Member, ...]
     removed: tuple[bytes, ...]
     """Member ids, sorted."""
+    abandoned: tuple[bytes, ...]
+    """Hashes of commits that the server lost and this one gives up, sorted; empty but in a repair (repair.md)."""
     epoch_commitment: bytes
     """Commitment of the new epoch's key; empty where no epoch begins."""
     keys: bytes
@@ -73,12 +77,19 @@ class CommitBody(Statement, frozen=True):
             raise DecodingError("An epoch's commitment has 32 bytes.")
         if len(self.added) > MAX_MEMBERS or len(self.removed) > MAX_MEMBERS:
             raise DecodingError("A commit changes more members than a vault can have.")
-        if any(len(member) != HASH_BYTES for member in self.removed):
-            raise DecodingError("A member id has 32 bytes.")
-        if list(self.removed) != sorted(set(self.removed)):
-            raise DecodingError("The removed members are not sorted, or one stands twice.")
+        if len(self.abandoned) > MAX_ABANDONED:
+            raise DecodingError(f"A commit gives up at most {MAX_ABANDONED} others.")
+        _check_hashes(self.removed, "A member id has 32 bytes.", "removed members")
+        _check_hashes(self.abandoned, "The hash of a commit has 32 bytes.", "abandoned commits")
         for member in self.added:
             member.check()
+
+
+def _check_hashes(hashes: tuple[bytes, ...], size: str, what: str) -> None:
+    if any(len(each) != HASH_BYTES for each in hashes):
+        raise DecodingError(size)
+    if list(hashes) != sorted(set(hashes)):
+        raise DecodingError(f"The {what} are not sorted, or one stands twice.")
 
 
 @dataclass(frozen=True, slots=True)

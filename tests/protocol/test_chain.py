@@ -79,6 +79,10 @@ def test_a_first_commit_that_removes_somebody_is_refused() -> None:
     assert code_of(genesis(removed=(fixed("x"),))) == "genesis"
 
 
+def test_a_first_commit_that_gives_up_others_is_refused() -> None:
+    assert code_of(genesis(abandoned=(fixed("x"),))) == "genesis"
+
+
 def test_a_vault_without_a_paper_key_is_refused() -> None:
     assert code_of(genesis(paper=keys_of("b").public)) == "genesis"
     assert code_of(genesis(added=(keys_of("a").public,))) == "genesis"
@@ -303,6 +307,56 @@ def test_the_paper_key_may_remove_every_device() -> None:
     told = with_phone()
     told.remove(PHONE, told.device, author=told.paper)
     assert set(told.chain.members) == {told.paper.id}
+
+
+# Giving up what a server lost
+
+
+LOST = (fixed("lost commit"),)
+
+
+def test_any_member_gives_up_commits_that_a_server_lost_and_begins_an_epoch() -> None:
+    for author in (PHONE, story().paper):
+        told = with_phone()
+        told.take(told.make_removing(author=author, abandoned=LOST, epoch=told.chain.epoch + 7))
+        assert told.chain.epoch == 8
+        assert thaw_chain(freeze_chain(told.chain)) == told.chain
+
+
+def test_a_commit_that_gives_up_others_without_a_new_epoch_is_refused() -> None:
+    told = with_phone()
+    assert refused(told, told.make(abandoned=LOST)) == "wrong-epoch"
+
+
+def test_a_repair_shuts_out_a_device_that_the_server_never_knew() -> None:
+    told = with_phone()
+    told.take(told.make_removing(TABLET, abandoned=LOST))
+    assert told.chain.removed == {TABLET.id}
+    assert refused(told, told.make_adding(TABLET)) == "membership"
+
+
+def test_a_repair_adds_all_devices_again_whose_adding_was_lost() -> None:
+    told = story()
+    told.take(told.make_removing(abandoned=LOST, added=(PHONE, TABLET)))
+    assert {PHONE.id, TABLET.id} <= told.chain.members.keys()
+    told.take(told.make(PHONE))
+
+
+def test_a_device_cannot_use_a_repair_to_touch_the_paper_key_or_to_bring_a_removed_device_back() -> None:
+    told = with_phone()
+    told.remove(PHONE)
+    assert refused(told, told.make_removing(abandoned=LOST, added=(PHONE,))) == "membership"
+    assert refused(told, told.make_removing(told.paper, abandoned=LOST, added=(NEW_PAPER,))) == "membership"
+    assert refused(told, told.make_removing(abandoned=LOST, added=(NEW_PAPER,))) == "membership"
+    assert refused(told, told.make_removing(TABLET, abandoned=LOST, added=(TABLET,))) == "membership"
+    assert refused(told, told.make_removing(told.device, abandoned=LOST)) == "membership"
+
+
+def test_a_stranger_or_removed_device_gives_up_nothing() -> None:
+    told = with_phone()
+    told.remove(PHONE)
+    for author in (PHONE, STRANGER):
+        assert refused(told, told.make_removing(author=author, abandoned=LOST)) == "unknown-member"
 
 
 # Keeping the chain

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from kith_protocol.commit import (
     DELETED,
+    MAX_ABANDONED,
     MAX_CHANGES,
     MAX_COMMIT_BYTES,
     MAX_MEMBERS,
@@ -84,6 +85,10 @@ def test_a_commit_of_another_suite_raises_the_alarm_downgrade() -> None:
         ({"removed": (b"\x02" * 32, b"\x01" * 32)}, "not sorted"),
         ({"removed": (b"\x01" * 32, b"\x01" * 32)}, "stands twice"),
         ({"removed": tuple(n.to_bytes(32, "big") for n in range(MAX_MEMBERS + 1))}, "more members"),
+        ({"abandoned": (b"short",)}, "hash of a commit has 32 bytes"),
+        ({"abandoned": (b"\x02" * 32, b"\x01" * 32)}, "abandoned commits are not sorted"),
+        ({"abandoned": (b"\x01" * 32, b"\x01" * 32)}, "stands twice"),
+        ({"abandoned": tuple(n.to_bytes(32, "big") for n in range(MAX_ABANDONED + 1))}, "at most 2000"),
         ({"added": (keys_of("x").public,) * (MAX_MEMBERS + 1)}, "more members"),
         ({"added": (msgspec.structs.replace(keys_of("x").public, sign_key=b""),)}, "sign_key"),
     ],
@@ -102,7 +107,8 @@ def test_a_commit_that_is_too_short_or_too_long_is_refused() -> None:
 def test_the_largest_commit_fits() -> None:
     added = tuple(keys_of("x").public for _ in range(MAX_MEMBERS))
     removed = tuple(n.to_bytes(32, "big") for n in range(MAX_MEMBERS))
-    raw = raw_with(added=added, removed=removed, epoch_commitment=HASH, number=MAX_NUMBER)
+    abandoned = tuple(n.to_bytes(32, "big") for n in range(MAX_ABANDONED))
+    raw = raw_with(added=added, removed=removed, abandoned=abandoned, epoch_commitment=HASH, number=MAX_NUMBER)
     assert parse_commit(raw).body.added == added
 
 

@@ -41,6 +41,7 @@ def examples() -> dict[str, list[str]]:
         epoch=1,
         added=(),
         removed=(),
+        abandoned=(),
         epoch_commitment=b"",
         keys=digest(encode_keys(NO_KEYS)),
         changes=digest(nothing),

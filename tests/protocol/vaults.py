@@ -74,6 +74,7 @@ def genesis_body(device: Member, paper: Member, epoch_key: bytes, keys: SealedKe
         epoch=FIRST_EPOCH,
         added=(device, paper),
         removed=(),
+        abandoned=(),
         epoch_commitment=epoch_commitment(FIRST_EPOCH, epoch_key),
         keys=digest(encode_keys(keys)),
         changes=digest(encode(NO_CHANGES)),
@@ -129,6 +130,7 @@ class Story:
             epoch=self.chain.epoch,
             added=(),
             removed=(),
+            abandoned=(),
             epoch_commitment=b"",
             keys=digest(encode_keys(sealed)),
             changes=digest(encode(changes)),
@@ -143,10 +145,15 @@ class Story:
         return self.make(author, sealed=sealed, added=(member.public,))
 
     def make_removing(
-        self, *removed: MemberKeys, author: MemberKeys | None = None, added: tuple[MemberKeys, ...] = ()
+        self,
+        *removed: MemberKeys,
+        author: MemberKeys | None = None,
+        added: tuple[MemberKeys, ...] = (),
+        epoch: int = 0,
+        **fields: Any,
     ) -> Step:
-        """Removes members (and adds some, as a paper key may) and begins the next epoch."""
-        epoch, gone = self.chain.epoch + 1, {member.id for member in removed}
+        """Removes members (and adds some, as a paper key may) and begins the next epoch, or the one given."""
+        epoch, gone = epoch or self.chain.epoch + 1, {member.id for member in removed}
         staying = [standing.member for id_, standing in self.chain.members.items() if id_ not in gone]
         new = tuple(member.public for member in added)
         self.epoch_keys[epoch] = fixed(f"{self.name}-epoch-{epoch}")
@@ -165,6 +172,7 @@ class Story:
             removed=tuple(sorted(gone)),
             epoch=epoch,
             epoch_commitment=epoch_commitment(epoch, self.epoch_keys[epoch]),
+            **fields,
         )
 
     def take(self, step: Step) -> Step:
@@ -193,6 +201,16 @@ class Story:
 
     def remove(self, *removed: MemberKeys, author: MemberKeys | None = None) -> Step:
         return self.take(self.make_removing(*removed, author=author))
+
+    def repair(
+        self, lost: Iterable[Step], *removed: MemberKeys, author: MemberKeys | None = None, **fields: Any
+    ) -> Step:
+        """Gives up `lost` commits, and begins an epoch above those that were seen."""
+        steps = list(lost)
+        abandoned = tuple(sorted(step.commit.hash for step in steps))
+        epoch = max([self.chain.epoch, *(step.commit.body.epoch for step in steps)]) + 1
+        values = {"abandoned": abandoned, "epoch": epoch, **fields}
+        return self.take(self.make_removing(*removed, author=author, **values))
 
     def fork(self) -> Story:
         """The same history so far, to be told differently from here."""

@@ -25,6 +25,8 @@ class MembershipStep:
     keys: SealedKeys = NO_KEYS
     epoch_commitment: bytes = b""
     """Of the new epoch's key; empty where no epoch begins."""
+    abandoned: tuple[bytes, ...] = ()
+    """Hashes of the commits that a repair gives up, sorted."""
 
 
 NO_STEP = MembershipStep()
@@ -44,6 +46,7 @@ def genesis(device: MemberKeys, paper: Member, epoch_key: bytes, now: int) -> tu
         epoch=FIRST_EPOCH,
         added=members,
         removed=(),
+        abandoned=(),
         epoch_commitment=epoch_commitment(FIRST_EPOCH, epoch_key),
         keys=digest(encode_keys(keys)),
         changes=digest(encode(change_list(()))),
@@ -100,6 +103,7 @@ def build_push(
         epoch=chain.epoch if epoch is None else epoch,
         added=step.added,
         removed=step.removed,
+        abandoned=step.abandoned,
         epoch_commitment=step.epoch_commitment,
         keys=digest(encode_keys(step.keys)),
         changes=digest(changes),

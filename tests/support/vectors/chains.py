@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from kith_protocol.chain import MAX_EPOCH_STEP, ZERO
-from kith_protocol.commit import sign_commit
+from kith_protocol.commit import MAX_ABANDONED, sign_commit
 from kith_protocol.encoding import encode
 from kith_protocol.epoch import NO_KEYS, SealedKeys, epoch_commitment
 from kith_protocol.member import Member, MemberKeys, MemberKind
@@ -78,18 +78,24 @@ def commits(seal: Sealer) -> Iterator[Vector]:
     yield vector("long-number", "The suite encoded in two bytes.", long_way, "undecodable")
     fields = msgspec.msgpack.decode(body)
     more = msgspec.msgpack.encode([*fields, None]) + signature
-    yield vector("field-too-many", "A fourteenth field.", more, "undecodable")
+    yield vector("field-too-many", "A fifteenth field.", more, "undecodable")
     yield vector(
         "short-commitment", "An epoch's commitment of 31 bytes.", turned(epoch_commitment=bytes(31)), "undecodable"
     )
     two = (b"\x02" * 32, b"\x01" * 32)
     yield vector("removed-not-sorted", "Removed members out of order.", turned(removed=two), "undecodable")
     yield vector("removed-twice", "A member removed twice.", turned(removed=two[:1] * 2), "undecodable")
+    yield vector("gives-up-others", "A commit that gives up two others.", turned(abandoned=two[::-1]))
+    yield vector("abandoned-not-sorted", "Abandoned commits out of order.", turned(abandoned=two), "undecodable")
+    yield vector("abandoned-twice", "A commit given up twice.", turned(abandoned=two[:1] * 2), "undecodable")
+    yield vector("abandoned-short", "A commit's hash of 31 bytes.", turned(abandoned=(bytes(31),)), "undecodable")
+    many = tuple(number.to_bytes(32, "big") for number in range(MAX_ABANDONED + 1))
+    yield vector("abandoned-too-many", "2,001 commits given up.", turned(abandoned=many), "undecodable")
 
 
 def chains(seal: Sealer) -> Iterator[Vector]:
     yield from _beginnings(seal)
-    for make in (_following, _membership, _paper, _epochs):
+    for make in (_following, _membership, _paper, _epochs, _repairs):
         yield from make(lambda: _with_phone(seal))
 
 
@@ -190,6 +196,27 @@ def _paper(new: Callable[[], Story]) -> Iterator[Vector]:
     told.take(told.make_removing(told.paper, author=told.paper, added=(NEW_PAPER,)))
     told.take(told.make(NEW_PAPER))
     yield _vector(told, "paper-key-replaced", "By itself; the new one writes next.")
+
+
+def _repairs(new: Callable[[], Story]) -> Iterator[Vector]:
+    told, lost = new(), (fixed("lost commit"),)
+    repaired = told.make_removing(TABLET, abandoned=lost, epoch=5, added=(STRANGER,))
+    told_repaired = told.fork()
+    told_repaired.take(repaired)
+    yield _vector(told_repaired, "repaired", "Gives up a lost commit, shuts the tablet out that was never there.")
+    back = told_repaired.make_adding(TABLET)
+    yield _vector(told_repaired, "shut-out-by-a-repair", "It cannot be added any more.", back, "membership")
+    no_epoch = told.make(abandoned=lost)
+    yield _vector(told, "repair-without-epoch", "Keys of lost epochs may be out.", no_epoch, "wrong-epoch")
+    itself = told.make_removing(PHONE, author=PHONE, abandoned=lost)
+    yield _vector(told, "repair-removes-its-author", "As in every commit.", itself, "membership")
+    paper = told.make_removing(told.paper, abandoned=lost, added=(NEW_PAPER,))
+    yield _vector(told, "repair-replaces-paper-key", "A device never does.", paper, "membership")
+    both = told.make_removing(TABLET, abandoned=lost, added=(TABLET,))
+    yield _vector(told, "repair-adds-whom-it-removes", "In one commit.", both, "membership")
+    told.remove(PHONE)
+    gone = told.make_removing(author=PHONE, abandoned=lost)
+    yield _vector(told, "repair-by-a-removed-member", "Written after its removal.", gone, "unknown-member")
 
 
 def _epochs(new: Callable[[], Story]) -> Iterator[Vector]:

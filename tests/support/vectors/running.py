@@ -16,6 +16,7 @@ from kith_protocol.member import Member, MemberKeys, MemberKind
 from kith_protocol.merge import merge
 from kith_protocol.record import open_record, record_key, seal_record
 from kith_protocol.recordheader import HEADER_BYTES, read_header
+from kith_protocol.repair import find_repair
 from kith_protocol.session import check_session, read_session
 from kith_protocol.suite import NONCE_BYTES, SealKey, SignKey
 from kith_protocol.tree import Tree
@@ -54,7 +55,23 @@ def _commit(inputs: Inputs) -> Json:
         "epoch": body.epoch,
         "added": [member.id.hex() for member in body.added],
         "removed": [member.hex() for member in body.removed],
+        "abandoned": [commit.hex() for commit in body.abandoned],
     }
+
+
+def _repair(inputs: Inputs) -> Json:
+    chain: Chain | None = None
+    for step in inputs["common"]:
+        chain = _taken(chain, step)
+    known = shown = chain
+    for step in inputs["lost"]:
+        known = _taken(known, step)
+    for step in inputs["shown"]:
+        shown = _taken(shown, step)
+    if known is None:
+        raise AssertionError("a history begins with its genesis")
+    lost, there = ([parse_commit(unhex(step["commit"])) for step in inputs[side]] for side in ("lost", "shown"))
+    return {"repair": find_repair(known, lost, there).hash.hex()}
 
 
 def _chain(inputs: Inputs) -> Json:
@@ -168,6 +185,7 @@ RUNNERS: dict[str, Callable[[Inputs], Json]] = {
     "member": _member,
     "commit": _commit,
     "chain": _chain,
+    "repair": _repair,
     "tree": _tree,
     "epoch": _epoch,
     "record": _record,

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
-from tests.support.vectors import chains, feeds, handshakes, linkings, mail, peers, people, plain, shares
+from tests.support.vectors import chains, feeds, handshakes, linkings, mail, peers, people, plain, repairs, shares
 from tests.support.vectors.running import run
 from tests.support.vectors.tape import NAME, Tape
 from tests.support.vectors.vector import Vector, seeds
@@ -16,6 +16,7 @@ def all_vectors(tape: Tape) -> Iterator[Vector]:
     yield from chains.members()
     yield from chains.commits(tape.seal)
     yield from chains.chains(tape.seal)
+    yield from repairs.repairs(tape.seal)
     yield from plain.trees()
     yield from plain.epochs(tape.seal)
     yield from plain.records()
