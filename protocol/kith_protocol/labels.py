@@ -71,6 +71,10 @@ RECLAIM_SIGN: Final = PREFIX + "reclaim-sign"
 RECLAIM_SLOT: Final = PREFIX + "reclaim-slot"
 RECLAIM_TRANSCRIPT: Final = PREFIX + "reclaim-transcript"
 
+# Guardians
+GUARDIAN_SHARE: Final = PREFIX + "guardian-share"
+GUARDIAN_SEAL: Final = PREFIX + "guardian-seal"
+
 # Parcels and mailboxes
 PARCEL_SEAL: Final = PREFIX + "parcel-seal"
 PARCEL_KEY: Final = PREFIX + "parcel-key"

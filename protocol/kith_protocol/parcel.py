@@ -12,6 +12,7 @@ from typing import ClassVar, Final
 from kith_protocol import labels
 from kith_protocol.encoding import Statement, decode, encode
 from kith_protocol.errors import DecodingError, LimitExceeded, Refused, Undecryptable
+from kith_protocol.guardian import Guard, GuardAnswer, Release
 from kith_protocol.introduction import Introduce, IntroduceAnswer, IntroduceInvite
 from kith_protocol.mailbox import MailboxAddress
 from kith_protocol.padding import INNER_CLASSES, pad_to, smallest_class, unpad
@@ -102,7 +103,19 @@ class Bye(Statement, frozen=True, tag=6):
     """The sender ends the relationship."""
 
 
-Message = Share | Withdraw | Rekey | Moved | Introduce | Bye | IntroduceAnswer | IntroduceInvite
+Message = (
+    Share
+    | Withdraw
+    | Rekey
+    | Moved
+    | Bye
+    | Introduce
+    | IntroduceAnswer
+    | IntroduceInvite
+    | Guard
+    | GuardAnswer
+    | Release
+)
 Versions = tuple[tuple[bytes, int], ...]
 """Pairs of item id and version, sorted by item."""
 

@@ -140,6 +140,8 @@ class SlotKind(IntEnum):
     INTRODUCE = 6
     """Named by the introduction's id."""
     BYE = 7
+    GUARDIAN = 8
+    """Named by who speaks: `guardian.TO_GUARDIAN` or `TO_PERSON`."""
 
 
 def slot_of(rs: bytes, direction: Direction, kind: SlotKind, name: bytes = b"") -> bytes:

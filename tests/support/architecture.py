@@ -19,7 +19,7 @@ PURE: Final = frozenset(
         *("__future__", "abc", "base64", "binascii", "bisect", "collections", "contextlib", "copy", "dataclasses"),
         *("datetime", "enum", "functools", "hashlib", "heapq", "hmac", "ipaddress", "itertools", "math", "operator"),
         *("re", "string", "struct", "types", "typing", "unicodedata"),
-        *("msgspec", "nacl", "cryptography", "spake2", "mnemonic", "kith_protocol"),
+        *("msgspec", "nacl", "cryptography", "spake2", "mnemonic", "shamir_mnemonic", "kith_protocol"),
     }
 )
 """What `kith_protocol` may import: nothing that reads files, sockets, clocks, environment or randomness, or logs."""
@@ -35,7 +35,7 @@ OPENERS: Final = frozenset(
     f"kith_protocol.{name}"
     for name in (
         *("record", "parcel", "handshake", "invite", "phrase"),
-        *("epoch", "content", "merge", "persona", "linking"),
+        *("epoch", "content", "merge", "persona", "linking", "guardian", "splitting"),
     )
 )
 """What opens or makes what a server only stores; it may come to the server by no path."""

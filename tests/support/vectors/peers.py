@@ -9,6 +9,7 @@ from msgspec.structs import replace as replaced
 
 from kith_protocol import labels
 from kith_protocol.encoding import encode
+from kith_protocol.guardian import Guard, GuardAnswer, GuardState, Release
 from kith_protocol.introduction import Introduce, IntroduceAnswer, IntroduceInvite
 from kith_protocol.link_code import qr_code, spoken_code
 from kith_protocol.padding import INNER_CLASSES, pad_to, smallest_class
@@ -80,6 +81,10 @@ def parcels(tape: Tape) -> Iterator[Vector]:
     yield vector("takes-an-introduction-back", "By the introducer.", sealed(encode(taken_back)), None)
     passed_on = IntroduceInvite(ITEM, "b.example", fixed("invite"), fixed("server", 16))
     yield vector("passes-an-invite-on", "What both agreed to.", sealed(encode(ParcelBody(messages=(passed_on,)))), None)
+    yield vector("gives-a-share", "To a guardian.", sealed(encode(ParcelBody(messages=(Guard(7, b"sealed"),)))), None)
+    given = ParcelBody(messages=(GuardAnswer(7, GuardState.KEPT, 1, 8),))
+    yield vector("handed-out", "A guardian handed the share out.", sealed(encode(given)), None)
+    yield vector("releases", "A guardian no more.", sealed(encode(ParcelBody(messages=(Release(7),)))), None)
     yield vector("to-an-older-key", "The second key opens it.", right, None, NEWER, KEY)
     yield vector("to-a-key-not-kept", "Only the newer key is left.", right, "undecryptable", NEWER)
     yield vector("five-keys", "More than may be tried.", right, "limit-exceeded", *[NEWER] * 4, KEY)
@@ -116,6 +121,10 @@ def parcels(tape: Tape) -> Iterator[Vector]:
         yield saying(name, says, ParcelBody(messages=(wrong,)))
     unsure = encode(agreed).replace(b"\xc3", b"\x01")
     yield vector("agrees-with-a-number", "1 where true belongs.", sealed(unsure), "undecodable")
+    yield saying("split-0", "A split at no time.", ParcelBody(messages=(Guard(0, b""),)))
+    never = ParcelBody(messages=(GuardAnswer(7, GuardState.KEPT, 1, 0),))
+    yield saying("handed-out-never", "Handed out once, and never.", never)
+    yield saying("released-too-late", "Over 2^53.", ParcelBody(messages=(Release(2**53 + 1),)))
     weak = Rekey(KEY.public[:-32] + bytes(32), mailbox_of("anna").address)
     yield saying("weak-key", "The announced key is unusable.", ParcelBody(messages=(weak,)), "bad-key")
 

@@ -6,7 +6,19 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
-from tests.support.vectors import chains, feeds, handshakes, linkings, mail, peers, people, plain, repairs, shares
+from tests.support.vectors import (
+    chains,
+    feeds,
+    guardians,
+    handshakes,
+    linkings,
+    mail,
+    peers,
+    people,
+    plain,
+    repairs,
+    shares,
+)
 from tests.support.vectors.running import run
 from tests.support.vectors.tape import NAME, Tape
 from tests.support.vectors.vector import Vector, seeds
@@ -32,6 +44,7 @@ def all_vectors(tape: Tape) -> Iterator[Vector]:
     yield from peers.link_codes()
     yield from peers.phrases()
     yield from shares.shares()
+    yield from guardians.guardians(tape)
     yield from handshakes.handshakes(tape)
     yield from handshakes.reclaims(tape)
     yield from linkings.linkings()
