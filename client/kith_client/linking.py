@@ -1,23 +1,23 @@
 """Adding a device: the old one shows a code, the new one types it, and the old one commits exactly its keys.
 
-The exchange itself is `kith_protocol.linking`; this carries its messages over the home server's rendezvous. Fetching
-the vault is `fetching`, removing a device `removing`.
+The exchange itself is `kith_protocol.linking`; its messages go over the home server's rendezvous (`line`).
+Fetching the vault is `fetching`, removing a device `removing`.
 """
 
 from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Final
 
 from kith_client.book.names import device_name
-from kith_client.errors import HeadMoved, ServerRefused
+from kith_client.errors import HeadMoved
 from kith_client.fetching import fetch_vault
 from kith_client.home import Home
 from kith_client.keyfile import DeviceKeys
+from kith_client.line import AtRendezvous, Line, ten_minutes
 from kith_client.online import signed_in
 from kith_client.removing import remove_device as remove_device
 from kith_client.setup import check_unused, keep_keys, new_device, new_home
@@ -33,21 +33,16 @@ from kith_protocol.content import Content
 from kith_protocol.encoding import decode
 from kith_protocol.errors import Alarm, AlarmCode, KithError, Refused
 from kith_protocol.host import host_of_url
-from kith_protocol.link_code import CODE_RANDOM_BYTES, parse_code, spoken_code
-from kith_protocol.linking import LINK_LIFETIME, JoinGrant, JoinRequest, LinkMachine, LinkRole, LinkState
+from kith_protocol.link_code import CODE_RANDOM_BYTES, LinkCode, parse_code, spoken_code
+from kith_protocol.linking import JoinGrant, JoinRequest, LinkMachine, LinkRole
 from kith_protocol.member import Member, MemberKind
 from kith_protocol.persona import PersonaStatement, SignedPersona
 from kith_protocol.server_statement import verify_server_statement
 from kith_protocol.suite import NONCE_BYTES
+from kith_protocol.wire import Purpose
 
-ENTROPY_BYTES: Final = 32
-_POLL: Final = 20
-"""Seconds of one wait at the rendezvous."""
-_PAUSE: Final = 0.5
-"""Seconds between two waits, should the server not make us wait."""
 _TRIES: Final = 5
 """Commits tried while other devices write."""
-_SIDES: Final = {LinkRole.SHOWS: "a", LinkRole.TYPES: "b"}
 
 _TRY_AGAIN: Final = (
     "This device was added already, but has no address book yet: on the other device remove it (see 'kith device' and "
@@ -99,11 +94,11 @@ async def add_device(vault: Vault, server: HomeServer, show: ShowCode, confirm: 
     Raises `Refused` (`link-burned`, `link-expired`, `link-declined`).
     """
     await settle_pending(vault, server)
-    nameplate = (await server.begin_rendezvous(vault.id)).nameplate
+    nameplate = (await server.begin_rendezvous(vault.id, Purpose.DEVICE)).nameplate
     code = spoken_code(nameplate, os.urandom(CODE_RANDOM_BYTES))
-    line = _Line(server, nameplate, LinkMachine(LinkRole.SHOWS, code, server.host), LinkRole.SHOWS)
+    line = _line(server, code, LinkRole.SHOWS)
     try:
-        async with _deadline():
+        async with ten_minutes():
             async with vault.resting():  # people look something up while they wait for the other device
                 show(code.text)
                 await line.agree()
@@ -122,7 +117,7 @@ async def add_device(vault: Vault, server: HomeServer, show: ShowCode, confirm: 
             await line.write(line.machine.seal(grant, nonce=os.urandom(NONCE_BYTES)))
             await line.wait_until_read()
     finally:
-        await server.burn_rendezvous(nameplate)
+        await server.burn_rendezvous(Purpose.DEVICE, nameplate)
     return request.name
 
 
@@ -141,16 +136,18 @@ async def join_vault(
     code = parse_code(code_text)
     async with HomeServer.connect(url) as server:
         device = new_device()
-        line = _Line(server, code.nameplate, LinkMachine(LinkRole.TYPES, code, server.host), LinkRole.TYPES)
+        line = _line(server, code, LinkRole.TYPES)
         try:
-            async with _deadline():
+            async with ten_minutes():
                 await line.agree()
                 request = JoinRequest(device.public, device_name)
                 await line.write(line.machine.seal(request, nonce=os.urandom(NONCE_BYTES)))
                 grant = line.machine.open(await line.read(), JoinGrant)
                 await line.acknowledge()
         except KithError:
-            await server.burn_rendezvous(code.nameplate)  # so that the other device need not wait in vain
+            await server.burn_rendezvous(
+                Purpose.DEVICE, code.nameplate
+            )  # so that the other device need not wait in vain
             raise
         keys = DeviceKeys(server.url, grant.fingerprint, grant.vault, device.sign.seed, device.seal.seed)
         try:
@@ -191,59 +188,11 @@ async def _bring(
         await keep_keys(home, keys, passphrase)
 
 
-class _Line:
-    """The messages of one side, in order, over the rendezvous."""
-
-    def __init__(self, server: HomeServer, nameplate: str, machine: LinkMachine, role: LinkRole) -> None:
-        self.machine = machine
-        self._server = server
-        self._nameplate = nameplate
-        self._mine = _SIDES[role]
-        self._theirs = next(side for side in _SIDES.values() if side != self._mine)
-        self._written = 0
-        self._read = 0
-
-    async def agree(self) -> None:
-        """SPAKE2 and the confirmation both ways; afterwards messages may go."""
-        await self.write(await asyncio.to_thread(self.machine.start, os.urandom(ENTROPY_BYTES)))
-        while self.machine.state is not LinkState.OPEN:
-            answer = await asyncio.to_thread(self.machine.receive, await self.read())
-            if answer is not None:
-                await self.write(answer)
-
-    async def write(self, message: bytes) -> None:
-        await self._server.leave_message(self._nameplate, self._mine, self._written, message)
-        self._written += 1
-
-    async def read(self) -> bytes:
-        while True:
-            try:
-                message = await self._server.await_message(self._nameplate, self._theirs, self._read, _POLL)
-            except ServerRefused as error:
-                if error.code != "not-found":
-                    raise
-                raise Refused("link-burned", "The code is used up or was never right; begin again.") from None
-            if message is not None:
-                self._read += 1
-                return message
-            await asyncio.sleep(_PAUSE)
-
-    async def acknowledge(self) -> None:
-        """Says that the last message has come, so that the other side may clear the place."""
-        await self.write(b"\x00")
-
-    async def wait_until_read(self) -> None:
-        """Waits for the other side's `acknowledge`; goes on without it after a while."""
-        await self._server.await_message(self._nameplate, self._theirs, self._read, _POLL)
-
-
-@asynccontextmanager
-async def _deadline() -> AsyncIterator[None]:
-    try:
-        async with asyncio.timeout(LINK_LIFETIME / 1000):
-            yield
-    except TimeoutError:
-        raise Refused("link-expired", "Ten minutes are over; begin again with a new code.") from None
+def _line(server: HomeServer, code: LinkCode, role: LinkRole) -> Line:
+    return Line(
+        AtRendezvous(server, Purpose.DEVICE, code.nameplate, role),
+        LinkMachine(role, code, server.host, Purpose.DEVICE),
+    )
 
 
 async def _commit_device(vault: Vault, server: HomeServer, request: JoinRequest) -> None:

@@ -11,7 +11,7 @@ import ipaddress
 import ssl
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from typing import Final, TypeVar
@@ -172,21 +172,25 @@ class HomeServer:
     async def forget_relayed(self, vault: bytes, request_hash: bytes) -> None:
         await self._expect("DELETE", f"/v1/vaults/{vault.hex()}/relay/{request_hash.hex()}", missing_ok=True)
 
-    async def begin_rendezvous(self, vault: bytes) -> wire.Nameplate:
-        answer = await self._expect("POST", f"/v1/vaults/{vault.hex()}/rendezvous", b"")
+    async def begin_rendezvous(self, vault: bytes, purpose: wire.Purpose) -> wire.Nameplate:
+        answer = await self._expect("POST", f"/v1/vaults/{vault.hex()}/rendezvous/{purpose}", b"")
         return decode(answer.body, wire.Nameplate)
 
-    async def leave_message(self, nameplate: str, side: str, phase: int, message: bytes) -> None:
-        await self._expect("PUT", f"/v1/rendezvous/{nameplate}/{side}/{phase}", message, signed=False)
+    async def leave_message(self, purpose: wire.Purpose, nameplate: str, side: str, phase: int, message: bytes) -> None:
+        await self._expect("PUT", f"/v1/rendezvous/{purpose}/{nameplate}/{side}/{phase}", message, signed=False)
 
-    async def await_message(self, nameplate: str, side: str, phase: int, wait: int) -> bytes | None:
+    async def await_message(
+        self, purpose: wire.Purpose, nameplate: str, side: str, phase: int, wait: int
+    ) -> bytes | None:
         """The other side's message; None when it did not come within `wait` seconds."""
-        path = f"/v1/rendezvous/{nameplate}/{side}/{phase}?wait={wait}"
+        path = f"/v1/rendezvous/{purpose}/{nameplate}/{side}/{phase}?wait={wait}"
         answer = await self._expect("GET", path, signed=False)
         return answer.body if answer.status == 200 else None
 
-    async def burn_rendezvous(self, nameplate: str) -> None:
-        await self._expect("DELETE", f"/v1/rendezvous/{nameplate}", signed=False, missing_ok=True)
+    async def burn_rendezvous(self, purpose: wire.Purpose, nameplate: str) -> None:
+        """Ends a meeting; one that is over, or for another purpose, stays as it is."""
+        with suppress(ServerRefused):
+            await self._expect("DELETE", f"/v1/rendezvous/{purpose}/{nameplate}", signed=False)
 
     # Plumbing
 

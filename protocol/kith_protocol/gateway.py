@@ -30,6 +30,7 @@ from kith_protocol.suite import (
     labelled_hash,
     seal,
 )
+from kith_protocol.wire import MAX_RENDEZVOUS_BYTES, NAMEPLATE, RENDEZVOUS_MESSAGES
 
 KEY_ID_BYTES: Final = 8
 LINK_ID_BYTES: Final = 16
@@ -47,6 +48,8 @@ class Operation(IntEnum):
 
     GREETING = 1
     PUT = 2
+    LEAVE = 3
+    LOOK = 4
 
 
 class FetchGreeting(Statement, frozen=True):
@@ -80,14 +83,48 @@ class Put(Statement, frozen=True):
             raise DecodingError("A parcel has exactly one of the four sizes.")
 
 
-Arguments = FetchGreeting | Put
+class LeaveMessage(Statement, frozen=True):
+    """Arguments of `LEAVE`: a message of the one who types a code for meeting, at the rendezvous of the one who
+    shows it."""
 
-_ARGUMENTS: Final[Mapping[Operation, type[FetchGreeting] | type[Put]]] = {
+    nameplate: str
+    index: int
+    message: bytes
+
+    def check(self) -> None:
+        super().check()
+        _check_place(self.nameplate, self.index)
+        if len(self.message) > MAX_RENDEZVOUS_BYTES:
+            raise DecodingError("A message at a rendezvous is too long.")
+
+
+class LookForMessage(Statement, frozen=True):
+    """Arguments of `LOOK`: a message of the one who shows the code."""
+
+    nameplate: str
+    index: int
+
+    def check(self) -> None:
+        super().check()
+        _check_place(self.nameplate, self.index)
+
+
+Arguments = FetchGreeting | Put | LeaveMessage | LookForMessage
+
+_ARGUMENTS: Final[Mapping[Operation, type[Arguments]]] = {
     Operation.GREETING: FetchGreeting,
     Operation.PUT: Put,
+    Operation.LEAVE: LeaveMessage,
+    Operation.LOOK: LookForMessage,
 }
-_ANSWER_CLASS: Final[Mapping[Operation, int]] = {Operation.GREETING: CLASSES[1], Operation.PUT: CLASSES[0]}
-"""The least size of an answer: the same whether there was a greeting or not."""
+_OPERATION: Final = {kind: operation for operation, kind in _ARGUMENTS.items()}
+_ANSWER_CLASS: Final[Mapping[Operation, int]] = {
+    Operation.GREETING: CLASSES[1],
+    Operation.PUT: CLASSES[0],
+    Operation.LEAVE: CLASSES[0],
+    Operation.LOOK: CLASSES[1],
+}
+"""The least size of an answer: the same whether there was something or not."""
 
 
 class Request(Statement, frozen=True):
@@ -142,6 +179,29 @@ class PutResult(Statement, frozen=True):
         return self.status in (PutStatus.STORED, PutStatus.HAVE)
 
 
+class RendezvousStatus(IntEnum):
+    DONE = 0
+    """The message is there: left, or found."""
+    NO_NAMEPLATE = 1
+    """Unknown, expired, burned, or for another purpose: all look the same."""
+    NOT_YET = 2
+    """The other side has not left it."""
+    TAKEN = 3
+    """Another message is in this place."""
+    LATER = 4
+    """Too many wrong nameplates came from this network."""
+
+
+class RendezvousResult(Statement, frozen=True):
+    """Of `LEAVE` and `LOOK`; a message only where one was found."""
+
+    status: RendezvousStatus
+    message: bytes = b""
+
+
+Result = GreetingResult | PutResult | RendezvousResult
+
+
 def gateway_key_id(gateway_key: bytes) -> bytes:
     """Names a public gateway key in front of what is sealed to it, 8 bytes."""
     return labelled_hash(labels.GATEWAY_KEY_ID, gateway_key)[:KEY_ID_BYTES]
@@ -149,9 +209,8 @@ def gateway_key_id(gateway_key: bytes) -> bytes:
 
 def make_request(arguments: Arguments, response_key: bytes, expires: int) -> Request:
     """The request for `arguments`; `response_key` is 32 fresh random bytes, `expires` in milliseconds."""
-    operation = Operation.GREETING if isinstance(arguments, FetchGreeting) else Operation.PUT
     arguments.check()
-    request = Request(SUITE, operation, encode(arguments), response_key, expires)
+    request = Request(SUITE, _OPERATION[type(arguments)], encode(arguments), response_key, expires)
     request.check()
     return request
 
@@ -199,7 +258,7 @@ def request_hash(raw: bytes) -> bytes:
     return digest(raw)
 
 
-def seal_answer(request: Request, request_hash: bytes, result: GreetingResult | PutResult, *, nonce: bytes) -> bytes:
+def seal_answer(request: Request, request_hash: bytes, result: Result, *, nonce: bytes) -> bytes:
     """The answer to `request`, exactly of one class; `nonce` is 24 fresh random bytes."""
     plaintext = encode(result)
     least = _ANSWER_CLASS[request.operation]
@@ -218,7 +277,17 @@ def open_put_answer(response_key: bytes, request_hash: bytes, raw: bytes) -> Put
     return _open_answer(response_key, request_hash, raw, PutResult)
 
 
-_Result = TypeVar("_Result", GreetingResult, PutResult)
+def open_rendezvous_answer(response_key: bytes, request_hash: bytes, raw: bytes) -> RendezvousResult:
+    """The sealed answer to a `LEAVE` or `LOOK`. Raises `Undecryptable`, also for `UNREADABLE`."""
+    return _open_answer(response_key, request_hash, raw, RendezvousResult)
+
+
+_Result = TypeVar("_Result", GreetingResult, PutResult, RendezvousResult)
+
+
+def _check_place(nameplate: str, index: int) -> None:
+    if NAMEPLATE.fullmatch(nameplate) is None or not 0 <= index < RENDEZVOUS_MESSAGES:
+        raise DecodingError("A place at a rendezvous is out of its bounds.")
 
 
 def _open_answer(key: bytes, request: bytes, raw: bytes, kind: type[_Result]) -> _Result:

@@ -10,6 +10,7 @@ from typing import Final
 from kith_protocol.errors import Refused
 from kith_protocol.host import parse_host
 from kith_protocol.phrase import word_numbers
+from kith_protocol.wire import NAMEPLATE
 
 CODE_WORDS: Final = 3
 CODE_BITS: Final = 11 * CODE_WORDS
@@ -17,7 +18,7 @@ CODE_RANDOM_BYTES: Final = 5
 """Random bytes for a spoken code, of which 33 bits are used."""
 QR_RANDOM_BYTES: Final = 16
 
-_NAMEPLATE: Final = re.compile(r"[1-9][0-9]{0,5}", re.ASCII)
+_MEET_QR: Final = re.compile(r"kith-meet:([^#]*)#(.*)", re.ASCII | re.IGNORECASE)
 _QR: Final = re.compile(r"kith-link:([^#]*)#([0-9]+)\.([A-Za-z0-9_-]{22})", re.ASCII | re.IGNORECASE)
 
 
@@ -28,7 +29,7 @@ class LinkCode:
     nameplate: str
     secret: bytes
     host: str = ""
-    """Known from a QR code only; empty for a spoken code."""
+    """Empty where the code does not say it."""
 
     def __repr__(self) -> str:
         return "LinkCode(...)"
@@ -37,9 +38,23 @@ class LinkCode:
     def text(self) -> str:
         """What to show: `NAMEPLATE-word-word-word`, or the text inside a QR code."""
         if not self.host:
-            return f"{self.nameplate}-{self.secret.decode('ascii')}"
+            return self._spoken
         secret = base64.urlsafe_b64encode(self.secret).rstrip(b"=").decode("ascii")
         return f"kith-link:{self.host}#{self.nameplate}.{secret}"
+
+    @property
+    def meeting(self) -> str:
+        """What to show to somebody who is met: `NAMEPLATE-word-word-word@HOST`, without `@HOST` where there is none."""
+        return f"{self._spoken}@{self.host}" if self.host else self._spoken
+
+    @property
+    def meeting_qr(self) -> str:
+        """The same inside a QR code."""
+        return f"kith-meet:{self.host}#{self._spoken}"
+
+    @property
+    def _spoken(self) -> str:
+        return f"{self.nameplate}-{self.secret.decode('ascii')}"
 
 
 def spoken_code(nameplate: str, randomness: bytes) -> LinkCode:
@@ -71,7 +86,27 @@ def parse_code(text: str) -> LinkCode:
     if found is not None:
         _check_nameplate(found[2])
         return LinkCode(found[2], _qr_secret(found[3]), parse_host(found[1]))
-    nameplate, *words = re.split(r"[\s-]+", stripped.lower())
+    if _MEET_QR.fullmatch(stripped) or "@" in stripped:
+        raise Refused("link-code", "This code is for meeting somebody; 'kith meet' takes it.")
+    return _spoken(stripped)
+
+
+def parse_meeting_code(text: str) -> LinkCode:
+    """Reads a code for meeting: as a person typed it, with or without `@HOST`, or as a camera read it.
+
+    Raises `Refused` with `link-code`, which never repeats the code, or `bad-host`.
+    """
+    stripped = text.strip()
+    if _QR.fullmatch(stripped):
+        raise Refused("link-code", "This code adds a device; 'kith device join' takes it.")
+    found = _MEET_QR.fullmatch(stripped)
+    words, named, host = (found[2], found[1], found[1]) if found else stripped.partition("@")
+    code = _spoken(words)
+    return LinkCode(code.nameplate, code.secret, parse_host(host.strip()) if named else "")
+
+
+def _spoken(text: str) -> LinkCode:
+    nameplate, *words = re.split(r"[\s-]+", text.strip().lower())
     _check_nameplate(nameplate)
     if len(words) != CODE_WORDS:
         raise Refused("link-code", "A code is a number and three words, such as 7-maple-otter-cloud.")
@@ -90,5 +125,5 @@ def _qr_secret(text: str) -> bytes:
 
 
 def _check_nameplate(nameplate: str) -> None:
-    if _NAMEPLATE.fullmatch(nameplate) is None:
+    if NAMEPLATE.fullmatch(nameplate) is None:
         raise Refused("link-code", "A code begins with a number of at most six digits.")

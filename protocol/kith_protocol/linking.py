@@ -1,4 +1,5 @@
-"""Adding a device: two machines that share a short code agree on keys and swap public keys (spec: linking.md).
+"""Adding a device, and meeting: two machines that share a short code agree on keys and swap a few statements
+(spec: linking.md).
 
 The code is good for one try: whatever goes wrong burns it. Carrying the messages, the ten minutes, asking the person,
 and the commit that adds the member are left to the client; counting nameplates to the server.
@@ -14,12 +15,14 @@ from kith_protocol import labels
 from kith_protocol.commit import MAX_NUMBER
 from kith_protocol.encoding import Statement, decode, encode
 from kith_protocol.errors import BadKey, DecodingError, KithError, Refused, Undecryptable
-from kith_protocol.host import host_of_url, parse_host
+from kith_protocol.host import check_host, host_of_url, parse_host
+from kith_protocol.invite import INVITE_SECRET_BYTES, Invite
 from kith_protocol.link_code import LinkCode
 from kith_protocol.member import Member
 from kith_protocol.padding import INNER_CLASSES, pad_to, unpad
 from kith_protocol.server_statement import FINGERPRINT_BYTES
 from kith_protocol.suite import BOX_OVERHEAD, HASH_BYTES, decrypt, derive, encrypt, equal, frame, labelled_hash, mac
+from kith_protocol.wire import Purpose as Purpose
 
 if TYPE_CHECKING:
     from spake2 import SPAKE2_A, SPAKE2_B
@@ -36,13 +39,6 @@ MAX_DEVICE_NAME_BYTES: Final = 200
 MAX_URL_BYTES: Final = 512
 
 _BURNED: Final = "The code is used up: it was typed wrong, or somebody guessed at it. Ask for a new one."
-
-
-class Purpose(StrEnum):
-    """What a code is for; a code for one thing opens no other."""
-
-    DEVICE = "device"
-    MEET = "meet"
 
 
 class LinkRole(StrEnum):
@@ -98,7 +94,30 @@ class JoinGrant(Statement, frozen=True):
             raise DecodingError("A grant names no server.") from None
 
 
-LinkMessage = TypeVar("LinkMessage", JoinRequest, JoinGrant)
+class MeetInvite(Statement, frozen=True):
+    """Who shows the code to who types it: the invite whose greeting, answer and finish pass the same way."""
+
+    SIZES: ClassVar[Mapping[str, int]] = {"secret": INVITE_SECRET_BYTES, "fingerprint": FINGERPRINT_BYTES}
+
+    host: str
+    secret: bytes
+    fingerprint: bytes
+
+    @property
+    def invite(self) -> Invite:
+        return Invite(self.host, self.secret, self.fingerprint)
+
+    def check(self) -> None:
+        super().check()
+        check_host(self.host)
+
+
+class MeetEnd(Statement, frozen=True):
+    """In the place of an answer or a finish: this side goes no further, and does not say why."""
+
+
+LinkStatement = JoinRequest | JoinGrant | MeetInvite | MeetEnd
+LinkMessage = TypeVar("LinkMessage", JoinRequest, JoinGrant, MeetInvite, MeetEnd)
 
 
 # The machine
@@ -183,7 +202,7 @@ class LinkMachine:
         self._agree(message)
         return self._confirmation(self._role)
 
-    def seal(self, message: JoinRequest | JoinGrant, *, nonce: bytes) -> bytes:
+    def seal(self, message: LinkStatement, *, nonce: bytes) -> bytes:
         """Encrypts a message to the other side, 2,560 bytes; `nonce` is 24 fresh random bytes."""
         message.check()
         self._step(LinkEvent.SENT if self._sent < MAX_MESSAGES else LinkEvent.FAILED)

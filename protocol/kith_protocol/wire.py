@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
-from enum import IntEnum
+from enum import IntEnum, StrEnum
 from typing import ClassVar, Final
 
 import msgspec
@@ -12,6 +13,7 @@ from kith_protocol.commit import MAX_CHANGES, RECORD_ID_BYTES
 from kith_protocol.encoding import Statement
 from kith_protocol.errors import DecodingError
 from kith_protocol.mailbox import MAILBOX_BYTES, SLOT_BYTES, MailboxKind
+from kith_protocol.padding import INNER_CLASSES
 from kith_protocol.suite import HASH_BYTES, SIGN_KEY_BYTES, SIGNATURE_BYTES
 
 CONTENT_TYPE: Final = "application/x-msgpack"
@@ -20,7 +22,11 @@ MAX_FRAME_BYTES: Final = 4 * 1024 * 1024
 """One frame of the feed: a commit with its keys and change list, or a batch of records."""
 LINK_ID_BYTES: Final = 16
 TOKEN_BYTES: Final = 32
-MAX_RENDEZVOUS_BYTES: Final = 4096
+MAX_RENDEZVOUS_BYTES: Final = INNER_CLASSES[1]
+"""As large as the messages of a handshake, which pass a rendezvous as they are."""
+RENDEZVOUS_MESSAGES: Final = 5
+"""Of each side of a meeting."""
+NAMEPLATE: Final = re.compile(r"[1-9][0-9]{0,5}", re.ASCII)
 MAX_GREETING_BYTES: Final = 16 * 1024
 
 
@@ -250,8 +256,15 @@ class RelayAnswer(Statement, frozen=True):
     """In plain words, where it is not answered."""
 
 
+class Purpose(StrEnum):
+    """What a code, and the nameplate in it, is for; a code for one thing opens no other."""
+
+    DEVICE = "device"
+    MEET = "meet"
+
+
 class Nameplate(Statement, frozen=True):
-    """Answer to `POST /v1/vaults/{vault}/rendezvous`: where two devices meet for ten minutes."""
+    """Answer to `POST /v1/vaults/{vault}/rendezvous/{purpose}`: where two devices meet for ten minutes."""
 
     nameplate: str
     expires: int

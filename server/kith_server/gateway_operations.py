@@ -17,10 +17,13 @@ from kith_protocol.gateway import (
     FetchGreeting,
     GreetingResult,
     GreetingStatus,
+    LeaveMessage,
+    LookForMessage,
     Put,
     PutResult,
     PutStatus,
     Request,
+    Result,
     arguments_of,
     open_request,
     request_hash,
@@ -29,6 +32,7 @@ from kith_protocol.gateway import (
 from kith_protocol.mailbox import Placement, verify_put
 from kith_protocol.suite import NONCE_BYTES, SEED_BYTES, SealKey, SignKey, digest
 from kith_server.errors import Busy
+from kith_server.gateway_meetings import Meetings
 from kith_server.server_keys import ServerKeys
 from kith_server.storage.mail_interface import MailboxStore, Parcel
 
@@ -63,17 +67,19 @@ class _Batch:
 class Gateway:
     """Answers sealed requests. Use inside a running event loop."""
 
-    def __init__(self, keys: ServerKeys, mailboxes: MailboxStore, clock: Callable[[], int]) -> None:
+    def __init__(self, keys: ServerKeys, mailboxes: MailboxStore, meetings: Meetings, clock: Callable[[], int]) -> None:
         self._keys = keys
         self._mailboxes = mailboxes
+        self._meetings = meetings
         self._clock = clock
         self._waiting = 0
         self._collecting: _Batch | None = None
         self._thread = asyncio.Lock()
         self._turns = asyncio.Semaphore(IN_HAND)
 
-    async def answer(self, raw: bytes) -> bytes:
-        """The sealed answer to `raw`, of one size class; always `UNREADABLE` for what cannot be read.
+    async def answer(self, raw: bytes, network: str) -> bytes:
+        """The sealed answer to `raw`, of one size class; always `UNREADABLE` for what cannot be read. `network` is
+        the one it came from.
 
         Raises `Busy`.
         """
@@ -88,20 +94,24 @@ class Gateway:
         finally:
             self._waiting -= 1
         try:
-            return await self._answer(raw)
+            return await self._answer(raw, network)
         finally:
             self._turns.release()
 
-    async def _answer(self, raw: bytes) -> bytes:
+    async def _answer(self, raw: bytes, network: str) -> bytes:
         request = await self._open(raw)
         if request is None:
             return UNREADABLE
-        arguments = arguments_of(request)
-        result: GreetingResult | PutResult
-        if isinstance(arguments, FetchGreeting):
-            result = await self._greeting(arguments)
-        else:
-            result = await self._put(arguments)
+        result: Result
+        match arguments_of(request):
+            case FetchGreeting() as fetch:
+                result = await self._greeting(fetch)
+            case Put() as put:
+                result = await self._put(put)
+            case LeaveMessage() as left:
+                result = self._meetings.leave(left, network)
+            case LookForMessage() as wanted:
+                result = self._meetings.look(wanted, network)
         return seal_answer(request, request_hash(raw), result, nonce=os.urandom(NONCE_BYTES))
 
     async def _greeting(self, arguments: FetchGreeting) -> GreetingResult:

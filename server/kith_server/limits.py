@@ -44,6 +44,12 @@ class Buckets:
             self._levels.popitem(last=False)
         return 0 if granted else (cost - level) / self._rate
 
+    def give_back(self, key: str, cost: float) -> None:
+        """Undoes a `take` that was granted."""
+        if key in self._levels:
+            level, at = self._levels[key]
+            self._levels[key] = (level + cost, at)
+
 
 @dataclass(frozen=True, slots=True)
 class Limits:
@@ -60,9 +66,14 @@ class Limits:
 def admit(request: web.Request, buckets: Buckets, cost: float = 1) -> None:
     """Raises `TooManyRequests` where the network of `request` has used up its share."""
     network = network_of(request)
-    wait = buckets.take(network, cost / LOCAL_FACTOR if network == LOCAL else cost)
+    wait = buckets.take(network, cost_for(network, cost))
     if wait:
         raise TooManyRequests(math.ceil(wait))
+
+
+def cost_for(network: str, cost: float) -> float:
+    """What a request of that cost takes from the bucket of `network`."""
+    return cost / LOCAL_FACTOR if network == LOCAL else cost
 
 
 def network_of(request: web.Request) -> str:

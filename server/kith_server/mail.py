@@ -10,8 +10,9 @@ from typing import Final
 from aiohttp import web
 
 from kith_protocol.suite import SEED_BYTES
+from kith_server.gateway_meetings import Meetings
 from kith_server.gateway_operations import Gateway
-from kith_server.keys import CLOCK, CONFIG, DATA_DIR, DATABASE
+from kith_server.keys import CLOCK, CONFIG, DATA_DIR, DATABASE, LIMITS, RENDEZVOUS
 from kith_server.mail_keys import GATEWAY, MAILBOXES, PAGES, RELAY, RELAYED, SERVER_KEYS, STATEMENTS
 from kith_server.maintenance import repeat
 from kith_server.outbound import Outbound
@@ -58,7 +59,8 @@ async def mail(app: web.Application) -> AsyncIterator[None]:
     outbound = Outbound(config.federation)
     worker = Relay(relayed, outbound, clock, own_host=config.host)
     app[SERVER_KEYS], app[MAILBOXES], app[RELAYED] = keys, boxes, relayed
-    app[GATEWAY], app[RELAY] = Gateway(keys, boxes, clock), worker
+    meetings = Meetings(app[RENDEZVOUS], app[LIMITS].rendezvous)
+    app[GATEWAY], app[RELAY] = Gateway(keys, boxes, meetings, clock), worker
     app[STATEMENTS], app[PAGES] = Statements(outbound, clock), asyncio.Semaphore(PAGES_AT_ONCE)
     await worker.start()
     rounds = [

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
 
-from kith_protocol.wire import MAX_RENDEZVOUS_BYTES, Nameplate
+from kith_protocol.wire import MAX_RENDEZVOUS_BYTES, Nameplate, Purpose
 from kith_server.errors import Busy, HttpRefusal, TooManyRequests, not_found
 
 LIFETIME: Final = 10 * 60 * 1000
@@ -22,8 +22,13 @@ OPEN: Final = 5000
 WAITERS_PER_NAMEPLATE: Final = 8
 WAITERS: Final = 500
 SIDES: Final = ("a", "b")
-MESSAGES: Final = 4
-"""Messages of each side."""
+WRONG_GUESS: Final = 9
+"""What an unknown nameplate costs its network beyond the request itself, so that guessing is slow."""
+OTHER_PURPOSE: Final = "other-purpose"
+_OTHER: Final = {
+    Purpose.DEVICE: "This code adds a device: 'kith device join' takes it.",
+    Purpose.MEET: "This code is for meeting somebody: 'kith meet' takes it.",
+}
 LOWEST: Final = 100_000
 """Nameplates have six digits, the first of them not zero."""
 
@@ -31,11 +36,17 @@ LOWEST: Final = 100_000
 @dataclass(slots=True)
 class _Meeting:
     vault: bytes
+    purpose: Purpose
     expires: int
     messages: dict[tuple[str, int], bytes] = field(default_factory=dict)
     changed: asyncio.Event = field(default_factory=asyncio.Event)
     waiters: int = 0
     burnt: bool = False
+
+
+def knows_not(error: HttpRefusal) -> bool:
+    """Whether a nameplate was refused because there is no meeting of that purpose under it."""
+    return error.status == 404 or error.code == OTHER_PURPOSE
 
 
 class Rendezvous:
@@ -47,7 +58,7 @@ class Rendezvous:
         self._waiters = 0
         self._closed = False
 
-    def open(self, vault: bytes) -> Nameplate:
+    def open(self, vault: bytes, purpose: Purpose) -> Nameplate:
         """A new nameplate. Raises `TooManyRequests` where the vault has `OPEN_PER_VAULT`, or `Busy`."""
         self._forget_expired()
         mine = [m for m in self._meetings.values() if m.vault == vault and not m.burnt]
@@ -58,29 +69,36 @@ class Rendezvous:
             raise Busy
         name = self._fresh_name()
         expires = self._clock() + LIFETIME
-        self._meetings[name] = _Meeting(vault, expires)
+        self._meetings[name] = _Meeting(vault, purpose, expires)
         return Nameplate(name, expires)
 
-    def put(self, nameplate: str, side: str, index: int, message: bytes) -> None:
+    def put(self, purpose: Purpose, nameplate: str, side: str, index: int, message: bytes) -> None:
         """Leaves a message, once; the same again changes nothing. Raises `HttpRefusal` 404, 409 or 413."""
-        meeting = self._find(nameplate)
+        meeting = self._find(purpose, nameplate)
         if len(message) > MAX_RENDEZVOUS_BYTES:
             raise HttpRefusal(413, "limit-exceeded", f"A message has at most {MAX_RENDEZVOUS_BYTES} bytes.")
         if meeting.messages.setdefault((side, index), message) != message:
             raise HttpRefusal(409, "taken", "There is another message in this place.")
         self._wake(meeting)
 
-    async def get(self, nameplate: str, side: str, index: int, seconds: float) -> bytes | None:
-        """The message, waited for up to `seconds`; None where there is none yet. Raises `HttpRefusal` 404, `Busy`."""
-        meeting = self._find(nameplate)
+    def look(self, purpose: Purpose, nameplate: str, side: str, index: int) -> bytes | None:
+        """The message, if it is there. Raises `HttpRefusal` 404 or 409."""
+        return self._find(purpose, nameplate).messages.get((side, index))
+
+    async def get(self, purpose: Purpose, nameplate: str, side: str, index: int, seconds: float) -> bytes | None:
+        """The message, waited for up to `seconds`; None where there is none yet.
+
+        Raises `HttpRefusal` 404 or 409, `Busy`.
+        """
+        meeting = self._find(purpose, nameplate)
         if (side, index) not in meeting.messages and seconds > 0:
             await self._wait(meeting, (side, index), seconds)
-            self._find(nameplate)
+            self._find(purpose, nameplate)
         return meeting.messages.get((side, index))
 
-    def burn(self, nameplate: str) -> None:
+    def burn(self, purpose: Purpose, nameplate: str) -> None:
         """Ends a meeting; its nameplate is not given away again before it would have expired."""
-        meeting = self._find(nameplate)
+        meeting = self._find(purpose, nameplate)
         meeting.burnt = True
         meeting.messages.clear()
         self._wake(meeting)
@@ -106,10 +124,13 @@ class Rendezvous:
             meeting.waiters -= 1
             self._waiters -= 1
 
-    def _find(self, nameplate: str) -> _Meeting:
+    def _find(self, purpose: Purpose, nameplate: str) -> _Meeting:
         meeting = self._meetings.get(nameplate)
         if meeting is None or meeting.burnt or meeting.expires <= self._clock():
             raise not_found("nameplate")
+        if meeting.purpose is not purpose:
+            # Said here, before anything is left: an exchange for the wrong purpose would burn a code that is good.
+            raise HttpRefusal(409, OTHER_PURPOSE, _OTHER[meeting.purpose])
         return meeting
 
     def _wake(self, meeting: _Meeting) -> None:

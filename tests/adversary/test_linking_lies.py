@@ -11,6 +11,7 @@ import pytest
 
 from kith_client import linking
 from kith_client.home import Home
+from kith_client.line import AtRendezvous, Line
 from kith_client.linking import add_device, join_vault
 from kith_client.vault import Vault
 from kith_protocol import wire
@@ -20,6 +21,7 @@ from kith_protocol.linking import JoinRequest, LinkMachine, LinkRole, LinkState
 from kith_protocol.member import MemberKind
 from kith_protocol.server_statement import sign_server_statement
 from kith_protocol.suite import SealKey, SignKey
+from kith_protocol.wire import Purpose
 from tests.adversary.scene import ALL, Frames, Scene, commits_in, headed
 from tests.adversary.world import Device
 from tests.support.lying_proxy import TamperAnswer
@@ -129,7 +131,7 @@ async def test_a_new_device_cannot_ask_to_be_the_paper_key(scene: Scene) -> None
     async def greedy() -> None:
         code = parse_code(await shown.get())
         machine = LinkMachine(LinkRole.TYPES, code, _host(scene))
-        line = linking._Line(laptop.server, code.nameplate, machine, LinkRole.TYPES)
+        line = Line(AtRendezvous(laptop.server, Purpose.DEVICE, code.nameplate, LinkRole.TYPES), machine)
         await line.agree()
         assert machine.state is LinkState.OPEN
         paper = new_member(MemberKind.PAPER)

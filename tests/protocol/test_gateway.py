@@ -16,16 +16,21 @@ from kith_protocol.gateway import (
     FetchGreeting,
     GreetingResult,
     GreetingStatus,
+    LeaveMessage,
+    LookForMessage,
     Operation,
     Put,
     PutResult,
     PutStatus,
+    RendezvousResult,
+    RendezvousStatus,
     Request,
     arguments_of,
     gateway_key_id,
     make_request,
     open_greeting_answer,
     open_put_answer,
+    open_rendezvous_answer,
     open_request,
     request_hash,
     seal_answer,
@@ -34,6 +39,7 @@ from kith_protocol.gateway import (
 from kith_protocol.padding import CLASSES, INNER_CLASSES, pad_to
 from kith_protocol.server_statement import ServerStatement
 from kith_protocol.suite import SealKey, SignKey, encrypt, seal
+from kith_protocol.wire import MAX_RENDEZVOUS_BYTES
 from tests.protocol.people import DAY, NOW, fixed
 
 GATEWAY = SealKey(fixed("gateway"))
@@ -41,6 +47,8 @@ STATEMENT = ServerStatement(1, "a.example", SignKey(fixed("key")).public, (1,), 
 KEYS = {gateway_key_id(GATEWAY.public): GATEWAY}
 RESPONSE = fixed("response")
 FETCH = FetchGreeting(fixed("link", 16))
+LOOK = LookForMessage("427316", 4)
+LEAVE = LeaveMessage("427316", 4, bytes(MAX_RENDEZVOUS_BYTES))
 NONCE = fixed("nonce", 24)
 
 
@@ -63,7 +71,7 @@ def unreadable(raw: bytes, *, now: int = NOW) -> None:
         opened(raw, now=now)
 
 
-@pytest.mark.parametrize("arguments", [FETCH, *(put(size, 2**53) for size in INNER_CLASSES)])
+@pytest.mark.parametrize("arguments", [FETCH, *(put(size, 2**53) for size in INNER_CLASSES), LOOK, LEAVE])
 def test_a_request_comes_back_from_exactly_one_class(arguments: Arguments) -> None:
     request = make_request(arguments, RESPONSE, 2**53)
     raw = seal_request(STATEMENT, request)
@@ -183,6 +191,47 @@ def test_an_answer_looks_the_same_whether_there_is_a_greeting_or_not() -> None:
         assert open_greeting_answer(RESPONSE, name, raw) == result
         sizes.add(len(raw))
     assert sizes == {CLASSES[1]}
+
+
+def test_a_message_of_a_handshake_passes_a_rendezvous_in_the_second_class() -> None:
+    assert len(seal_request(STATEMENT, make_request(LEAVE, RESPONSE, NOW))) == CLASSES[1]
+
+
+def test_an_answer_about_a_rendezvous_looks_the_same_whatever_was_there() -> None:
+    look, name = make_request(LOOK, RESPONSE, NOW), request_hash(b"raw")
+    results = [RendezvousResult(status) for status in RendezvousStatus]
+    results.append(RendezvousResult(RendezvousStatus.DONE, bytes(MAX_RENDEZVOUS_BYTES)))
+    sizes = set()
+    for result in results:
+        raw = seal_answer(look, name, result, nonce=NONCE)
+        assert open_rendezvous_answer(RESPONSE, name, raw) == result
+        sizes.add(len(raw))
+    assert sizes == {CLASSES[1]}
+    leave = make_request(LEAVE, RESPONSE, NOW)
+    assert {len(seal_answer(leave, name, RendezvousResult(status), nonce=NONCE)) for status in RendezvousStatus} == {
+        CLASSES[0]
+    }
+
+
+@pytest.mark.parametrize(
+    ("nameplate", "index", "size"),
+    [
+        ("0", 0, 0),
+        ("042", 0, 0),
+        ("1234567", 0, 0),
+        ("", 0, 0),
+        ("x", 0, 0),
+        ("7", -1, 0),
+        ("7", 5, 0),
+        ("7", 0, 14849),
+    ],
+)
+def test_a_place_at_a_rendezvous_that_cannot_be_is_not_asked_for(nameplate: str, index: int, size: int) -> None:
+    with pytest.raises(DecodingError):
+        make_request(LeaveMessage(nameplate, index, bytes(size)), RESPONSE, NOW)
+    if not size:
+        with pytest.raises(DecodingError):
+            make_request(LookForMessage(nameplate, index), RESPONSE, NOW)
 
 
 def test_an_answer_to_another_request_or_under_another_key_is_refused() -> None:

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kith_protocol.errors import DecodingError, Refused
-from kith_protocol.link_code import LinkCode, parse_code, qr_code, spoken_code
+from kith_protocol.link_code import LinkCode, parse_code, parse_meeting_code, qr_code, spoken_code
 from kith_protocol.linking import (
     EXCHANGE_BYTES,
     LINK_MESSAGE_BYTES,
@@ -23,6 +23,8 @@ from kith_protocol.linking import (
     LinkMachine,
     LinkRole,
     LinkState,
+    MeetEnd,
+    MeetInvite,
     Purpose,
 )
 from kith_protocol.member import Member, MemberKind
@@ -103,6 +105,23 @@ def test_a_code_does_not_show_itself() -> None:
     assert repr(CODE) == "LinkCode(...)"
 
 
+@given(st.binary(min_size=5, max_size=5), st.sampled_from(["", "a.example", "a.example:8400"]))
+def test_every_code_for_meeting_is_read_back_as_it_is_shown_and_scanned(randomness: bytes, host: str) -> None:
+    code = LinkCode("427316", spoken_code("427316", randomness).secret, host)
+    assert parse_meeting_code(code.meeting) == code
+    assert parse_meeting_code(code.meeting_qr) == code
+    assert code.meeting_qr.startswith("kith-meet:")
+
+
+def test_codes_for_devices_and_for_meeting_are_not_read_for_each_other() -> None:
+    meeting = LinkCode("7", CODE.secret, "a.example")
+    for text in (meeting.meeting, meeting.meeting_qr):
+        with pytest.raises(Refused, match="kith meet"):
+            parse_code(text)
+    with pytest.raises(Refused, match="kith device join"):
+        parse_meeting_code(qr_code(HOST, "7", fixed("qr", 16)).text)
+
+
 # The machine
 
 
@@ -144,6 +163,33 @@ def test_two_devices_with_one_code_swap_keys_and_head(code: LinkCode) -> None:
     assert len(request) == LINK_MESSAGE_BYTES
     assert old.open(request, JoinRequest) == JOIN
     assert new.open(old.seal(GRANT, nonce=NONCE), JoinGrant) == GRANT
+
+
+def test_two_people_with_one_code_pass_an_invite_on() -> None:
+    shows = LinkMachine(LinkRole.SHOWS, CODE, HOST, Purpose.MEET)
+    types = LinkMachine(LinkRole.TYPES, CODE, HOST, Purpose.MEET)
+    of_shows, of_types = confirmations(shows, types)
+    shows.receive(of_types)
+    types.receive(of_shows)
+    invite = MeetInvite(HOST, fixed("invite"), FINGERPRINT)
+    sealed = shows.seal(invite, nonce=NONCE)
+    assert len(sealed) == LINK_MESSAGE_BYTES
+    assert types.open(sealed, MeetInvite).invite.secret == fixed("invite")
+    assert shows.open(types.seal(MeetEnd(), nonce=NONCE), MeetEnd) == MeetEnd()
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        MeetInvite("A.example", bytes(32), FINGERPRINT),
+        MeetInvite(HOST, bytes(31), FINGERPRINT),
+        MeetInvite(HOST, bytes(32), FINGERPRINT[1:]),
+    ],
+)
+def test_an_invite_out_of_its_bounds_is_not_passed_on(message: MeetInvite) -> None:
+    old, _ = linked()
+    with pytest.raises(DecodingError):
+        old.seal(message, nonce=NONCE)
 
 
 def test_all_that_travels_before_the_confirmation_says_nothing() -> None:

@@ -165,8 +165,8 @@ def test_a_server_serves_stops_cleanly_and_logs_no_secret(data: Path, tmp_path: 
         async with aiohttp.ClientSession() as http:
             device = await Device(http, base, VaultBuilder.new()).start()
             await device.call("POST", "/commits", encode(device.vault.push({record_id(): {"name": "Canary"}})))
-            nameplate = decode(await device.call("POST", "/rendezvous"), Nameplate).nameplate
-            poll = asyncio.create_task(http.get(f"{base}/v1/rendezvous/{nameplate}/a/0?wait=25"))
+            nameplate = decode(await device.call("POST", "/rendezvous/device"), Nameplate).nameplate
+            poll = asyncio.create_task(http.get(f"{base}/v1/rendezvous/device/{nameplate}/a/0?wait=25"))
             await asyncio.sleep(0.3)
             secrets.extend([device.headers["Authorization"][7:], device.vault.vault.hex(), nameplate, "Canary"])
             began = time.monotonic()

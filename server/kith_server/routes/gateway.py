@@ -10,7 +10,7 @@ from kith_protocol.gateway import request_hash
 from kith_protocol.padding import CLASSES
 from kith_server.errors import HttpRefusal
 from kith_server.keys import BODIES, LIMITS
-from kith_server.limits import admit
+from kith_server.limits import LOCAL, admit, network_of
 from kith_server.mail_keys import GATEWAY, RELAY
 
 CONTENT_TYPE: Final = "application/octet-stream"
@@ -26,9 +26,11 @@ async def gateway(request: web.Request) -> web.Response:
         raise HttpRefusal(422, "request-size", "A sealed request has exactly one of the four sizes.")
     async with request.app[BODIES].read(request, CLASSES[-1]) as body:
         raw = bytes(body)
-        if perhaps_ours and not relay.is_ours(request_hash(raw)):
+        ours = perhaps_ours and relay.is_ours(request_hash(raw))
+        if perhaps_ours and not ours:
             admit(request, request.app[LIMITS].gateway)
-        return web.Response(body=await request.app[GATEWAY].answer(raw), content_type=CONTENT_TYPE)
+        network = LOCAL if ours else network_of(request)
+        return web.Response(body=await request.app[GATEWAY].answer(raw, network), content_type=CONTENT_TYPE)
 
 
 def add_gateway_routes(app: web.Application) -> None:

@@ -8,7 +8,16 @@ from typing import Any
 from kith_protocol import wire
 from kith_protocol.encoding import Statement, encode
 from kith_protocol.link_code import LinkCode, spoken_code
-from kith_protocol.linking import JoinGrant, JoinRequest, LinkMachine, LinkRole, Purpose
+from kith_protocol.linking import (
+    JoinGrant,
+    JoinRequest,
+    LinkMachine,
+    LinkRole,
+    LinkStatement,
+    MeetEnd,
+    MeetInvite,
+    Purpose,
+)
 from kith_protocol.mailbox import MailboxKind
 from kith_protocol.member import Member, MemberKind
 from kith_protocol.suite import SealKey, SignKey
@@ -18,6 +27,7 @@ from tests.support.vectors.vector import Json, Vector
 CODE, HOST, NONCE = spoken_code("7", fixed("code", 5)), "a.example", fixed("nonce", 24)
 MEMBER = Member(MemberKind.DEVICE, SignKey(fixed("sign")).public, SealKey(fixed("seal")).public)
 JOIN = JoinRequest(MEMBER, "Annas Telefon")
+MEET = MeetInvite("a.example", fixed("invite"), FINGERPRINT)
 GRANT = JoinGrant("https://a.example", FINGERPRINT, fixed("vault"), 7, fixed("head"), fixed("person"))
 
 
@@ -28,8 +38,14 @@ def entropy(role: LinkRole) -> bytes:
 class Pair:
     """Both sides of a linking, as far as the confirmations."""
 
-    def __init__(self, typed: LinkCode = CODE, host: str = HOST, purpose: Purpose = Purpose.DEVICE) -> None:
-        self.old = LinkMachine(LinkRole.SHOWS, CODE, HOST)
+    def __init__(
+        self,
+        typed: LinkCode = CODE,
+        host: str = HOST,
+        purpose: Purpose = Purpose.DEVICE,
+        shown: Purpose = Purpose.DEVICE,
+    ) -> None:
+        self.old = LinkMachine(LinkRole.SHOWS, CODE, HOST, shown)
         self.new = LinkMachine(LinkRole.TYPES, typed, host, purpose)
         self.of_old, self.of_new = self.old.start(entropy(LinkRole.SHOWS)), self.new.start(entropy(LinkRole.TYPES))
         self.confirm_old = self.old.receive(self.of_new) or b""
@@ -40,9 +56,10 @@ class Pair:
         self.new.receive(self.confirm_old)
         return self.new.seal(JOIN, nonce=NONCE)
 
-    def grant(self) -> bytes:
+    def grant(self, message: LinkStatement = GRANT) -> bytes:
+        """The first message of the one who shows."""
         self.old.receive(self.confirm_new)
-        return self.old.seal(GRANT, nonce=NONCE)
+        return self.old.seal(message, nonce=NONCE)
 
 
 def linkings() -> Iterator[Vector]:
@@ -88,6 +105,33 @@ def linkings() -> Iterator[Vector]:
     yield vector(
         "request-to-the-other-side", "Its own request comes back.", pair.of_old, pair.confirm_old, join, role=types
     )
+
+
+def meetings() -> Iterator[Vector]:
+    """The side that types, as far as the invite that the line brings."""
+    meet = Purpose.MEET
+
+    def vector(name: str, says: str, sent: LinkStatement | bytes, fails: bool = True) -> Vector:
+        pair = Pair(purpose=meet, shown=meet)
+        message = sent if isinstance(sent, bytes) else pair.grant(sent)
+        inputs: dict[str, Json] = {
+            "role": LinkRole.TYPES.value,
+            "purpose": meet.value,
+            "code": CODE.text,
+            "host": HOST,
+            "entropy": entropy(LinkRole.TYPES).hex(),
+            "nonce": NONCE.hex(),
+            "incoming": [part.hex() for part in (pair.of_old, pair.confirm_old, message)],
+        }
+        return Vector("linking", f"meeting-{name}", says, inputs, "link-burned" if fails else None)
+
+    pair = Pair(purpose=meet, shown=meet)
+    yield vector("invited", "The invite of the one who shows the code.", MEET, False)
+    yield vector("ended", "In its place: this side goes no further.", MeetEnd())
+    yield vector("of-a-device", "A grant, as if a device were added.", GRANT)
+    yield vector("altered", "One bit of the invite was changed.", flip(pair.grant(MEET), -1))
+    yield vector("of-another-code", "The invite of another meeting.", Pair().grant(MEET))
+    yield vector("cut", "A byte is missing.", Pair(purpose=meet, shown=meet).grant(MEET)[:-1])
 
 
 def wires() -> Iterator[Vector]:
@@ -167,7 +211,8 @@ def play(inputs: dict[str, Json]) -> Json:
     """What one side of a linking sends and opens when these messages come in, in this order."""
     role = LinkRole(inputs["role"])
     nameplate, _, words = inputs["code"].partition("-")
-    machine = LinkMachine(role, LinkCode(nameplate, words.encode()), inputs["host"], Purpose(inputs["purpose"]))
+    purpose = Purpose(inputs["purpose"])
+    machine = LinkMachine(role, LinkCode(nameplate, words.encode()), inputs["host"], purpose)
     sent = [machine.start(bytes.fromhex(inputs["entropy"])).hex()]
     opened: list[Json] = []
     for place, text in enumerate(inputs["incoming"]):
@@ -175,13 +220,16 @@ def play(inputs: dict[str, Json]) -> Json:
             answer = machine.receive(bytes.fromhex(text))
             sent += [answer.hex()] if answer else []
         else:
-            opened.append(_opened(machine, role, bytes.fromhex(text)))
+            opened.append(_opened(machine, role, purpose, bytes.fromhex(text)))
     return {"sent": sent, "opened": opened, "state": machine.state.name.lower()}
 
 
-def _opened(machine: LinkMachine, role: LinkRole, raw: bytes) -> Json:
+def _opened(machine: LinkMachine, role: LinkRole, purpose: Purpose, raw: bytes) -> Json:
     if role is LinkRole.SHOWS:
         request = machine.open(raw, JoinRequest)
         return {"member": request.member.id.hex(), "name": request.name}
+    if purpose is Purpose.MEET:
+        met = machine.open(raw, MeetInvite)
+        return {"host": met.host, "secret": met.secret.hex(), "fingerprint": met.fingerprint.hex()}
     grant = machine.open(raw, JoinGrant)
     return {"vault": grant.vault.hex(), "number": grant.number, "head": grant.head.hex(), "server": grant.server}

@@ -16,9 +16,13 @@ from kith_protocol.gateway import (
     FetchGreeting,
     GreetingResult,
     GreetingStatus,
+    LeaveMessage,
+    LookForMessage,
     Operation,
     PutResult,
     PutStatus,
+    RendezvousResult,
+    RendezvousStatus,
     gateway_key_id,
     make_request,
     request_hash,
@@ -39,6 +43,9 @@ FETCH = FetchGreeting(fixed("link", 16))
 SLOT, PARCEL = fixed("slot", 16), bytes(INNER_CLASSES[0])
 PUT = PutArguments(fixed("mailbox", 16), SLOT, 1, PARCEL, fixed("signature", 64))
 
+LEAVE = LeaveMessage("427316", 0, b"A" * 33)
+LOOK = LookForMessage("427316", 4)
+
 
 def gateways(tape: Tape) -> Iterator[Vector]:
     yield from _requests(tape)
@@ -51,9 +58,9 @@ def _requests(tape: Tape) -> Iterator[Vector]:
     def sealed(padded: bytes, pinned: bytes = pin, label: str = labels.GATEWAY_REQUEST) -> bytes:
         return key_id + tape.seal_to(GATEWAY.public, label, pinned, key_id, plaintext=padded)
 
-    def padded(asked: Arguments = FETCH, **fields: Any) -> bytes:
+    def padded(asked: Arguments = FETCH, size: int = 0, **fields: Any) -> bytes:
         request = msgspec.structs.replace(make_request(asked, RESPONSE, NOW), **fields)
-        return pad_to(encode(request), CLASSES[0] - REQUEST_OVERHEAD)
+        return pad_to(encode(request), CLASSES[size] - REQUEST_OVERHEAD)
 
     def vector(name: str, says: str, raw: bytes, fails: bool = True, now: int = NOW) -> Vector:
         inputs = {"do": "open-request", "request": raw.hex(), "gateway_seed": GATEWAY.seed.hex()}
@@ -73,6 +80,19 @@ def _requests(tape: Tape) -> Iterator[Vector]:
     yield vector("not-padded", "Zeros only.", sealed(bytes(CLASSES[0] - REQUEST_OVERHEAD)))
     yield vector("of-suite-0", "A lower suite.", sealed(padded(suite=0)))
     yield vector("with-other-arguments", "Those of a put.", sealed(padded(PUT, operation=Operation.GREETING)))
+    yield vector("to-leave", "Leaves a message at a rendezvous.", sealed(padded(LEAVE)), False)
+    yield vector("to-look", "Looks for one.", sealed(padded(LOOK)), False)
+    for name, says, fields in (
+        ("with-nameplate-0", "A nameplate with a leading zero.", {"nameplate": "042"}),
+        ("with-long-nameplate", "Seven digits.", {"nameplate": "1234567"}),
+        ("with-other-digits", "Digits of another script.", {"nameplate": "\u0664\u0662"}),
+        ("with-index-5", "A sixth message.", {"index": 5}),
+        ("with-index-below-0", "A message before the first.", {"index": -1}),
+    ):
+        raw = encode(msgspec.structs.replace(LOOK, **fields))
+        yield vector(name, says, sealed(padded(LOOK, arguments=raw)))
+    long = encode(msgspec.structs.replace(LEAVE, message=bytes(INNER_CLASSES[1] + 1)))
+    yield vector("with-long-message", "A message over its limit.", sealed(padded(LEAVE, arguments=long, size=2)))
     short = padded(arguments=encode(FetchGreeting(bytes(15))))
     yield vector("with-short-link", "A link id of 15 bytes.", sealed(short))
 
@@ -101,6 +121,19 @@ def _answers() -> Iterator[Vector]:
     yield vector("nonce-altered", "One bit of the nonce was.", flip(stored, 0))
     yield vector("cut", "A byte is missing: of no class.", stored[:-1])
     yield vector("to-another-operation", "A greeting instead of a receipt.", found)
+    look, leave = make_request(LOOK, RESPONSE, NOW), make_request(LEAVE, RESPONSE, NOW)
+    met: dict[str, Json] = {"do": "open-rendezvous-answer"}
+    message = RendezvousResult(RendezvousStatus.DONE, b"B" * 33)
+    there = seal_answer(look, of, message, nonce=NONCE)
+    yield vector("message", "The other side has left it.", there, False, **met)
+    for status in (RendezvousStatus.NOT_YET, RendezvousStatus.NO_NAMEPLATE, RendezvousStatus.LATER):
+        raw = seal_answer(look, of, RendezvousResult(status), nonce=NONCE)
+        yield vector(f"message-{status.name.lower().replace('_', '-')}", "None, of the same length.", raw, False, **met)
+    taken = seal_answer(leave, of, RendezvousResult(RendezvousStatus.TAKEN), nonce=NONCE)
+    yield vector("place-taken", "Another message is there.", taken, False, **met)
+    yield vector("message-altered", "One bit was changed.", flip(there, -1), **met)
+    yield vector("message-unreadable", "The gateway could not read the request.", UNREADABLE, **met)
+    yield vector("message-of-another-operation", "A receipt.", stored, **met)
     unknown = pad_to(b"\x91\x09", CLASSES[0] - BOX_OVERHEAD)
     raw = encrypt(RESPONSE, labels.GATEWAY_ANSWER, of, unknown, nonce=NONCE)
     yield vector("with-unknown-status", "A status that does not exist.", raw)

@@ -150,6 +150,29 @@ def link_codes() -> Iterator[Vector]:
     yield vector("scanned-cut", "The last character is missing.", scanned[:-1])
     yield vector("scanned-other-bits", "Bits after the end are set.", scanned[:-1] + "B")
     yield vector("scanned-bad-host", "A folder in place of a host.", scanned.replace("a.example", "a/b"), "bad-host")
+    yield from _meeting_codes(spoken, scanned)
+
+
+def _meeting_codes(spoken: str, scanned: str) -> Iterator[Vector]:
+    def vector(name: str, says: str, code: str, fails: str | None = "link-code", purpose: str = "meet") -> Vector:
+        return Vector("link_code", f"meeting-{name}", says, {"code": code, "purpose": purpose}, fails)
+
+    yield vector("with-host", "The code for meeting, as it is shown.", f"{spoken}@a.example", None)
+    yield vector("without-host", "At one's own home server, or on the local network.", spoken, None)
+    yield vector(
+        "typed", "Case and spaces are forgiven.", f" {spoken.upper().replace('-', ' ')} @ A.Example:8400", None
+    )
+    yield vector("scanned", "What stands in a QR code.", f"kith-meet:a.example#{spoken}", None)
+    yield vector("scanned-nearby", "On the local network only.", f"kith-meet:#{spoken}", None)
+    yield vector("for-a-device", "A QR code that adds a device.", scanned)
+    yield vector(
+        "at-device-join", "A code for meeting where a device is added.", f"{spoken}@a.example", purpose="device"
+    )
+    yield vector("qr-at-device-join", "The same, scanned.", f"kith-meet:a.example#{spoken}", purpose="device")
+    yield vector("bad-host", "A folder in place of a host.", f"{spoken}@a/b", "bad-host")
+    yield vector("empty-host", "Nothing after the @.", f"{spoken}@", "bad-host")
+    yield vector("two-words", "A word is missing.", f"{spoken.rpartition('-')[0]}@a.example")
+    yield vector("scanned-damaged", "No code after the host.", "kith-meet:a.example#")
 
 
 def phrases() -> Iterator[Vector]:

@@ -5,16 +5,21 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from kith_protocol.gateway import (
+    Arguments,
     FetchGreeting,
+    LeaveMessage,
+    LookForMessage,
+    Put,
     arguments_of,
     gateway_key_id,
     open_greeting_answer,
     open_put_answer,
+    open_rendezvous_answer,
     open_request,
     request_hash,
 )
 from kith_protocol.invite import format_link, open_greeting, parse_link
-from kith_protocol.link_code import parse_code
+from kith_protocol.link_code import parse_code, parse_meeting_code
 from kith_protocol.mailbox import MailboxKind, check_parcel_size, place, verify_put
 from kith_protocol.parcel import ParcelContext, Share, open_parcel
 from kith_protocol.persona import check_expected, safety_number, verify_persona
@@ -53,6 +58,9 @@ def _gateway(inputs: Inputs) -> Json:
     if inputs["do"] == "open-greeting-answer":
         found = open_greeting_answer(key, of, raw)
         return {"status": found.status.name.lower(), "greeting": found.greeting.hex()}
+    if inputs["do"] == "open-rendezvous-answer":
+        passed = open_rendezvous_answer(key, of, raw)
+        return {"status": passed.status.name.lower(), "message": passed.message.hex()}
     return {"status": open_put_answer(key, of, raw).status.name.lower()}
 
 
@@ -60,13 +68,24 @@ def _request(inputs: Inputs) -> Json:
     key, raw = SealKey(unhex(inputs["gateway_seed"])), unhex(inputs["request"])
     request = open_request({gateway_key_id(key.public): key}, unhex(inputs["fingerprint"]), raw, inputs["now"])
     asked = arguments_of(request)
-    of = asked.link_id if isinstance(asked, FetchGreeting) else asked.mailbox
     return {
         "operation": request.operation.name.lower(),
-        "of": of.hex(),
+        "of": _about(asked),
         "response_key": request.response_key.hex(),
         "request_hash": request_hash(raw).hex(),
     }
+
+
+def _about(asked: Arguments) -> Json:
+    match asked:
+        case FetchGreeting():
+            return asked.link_id.hex()
+        case Put():
+            return asked.mailbox.hex()
+        case LeaveMessage():
+            return [asked.nameplate, asked.index, asked.message.hex()]
+        case LookForMessage():
+            return [asked.nameplate, asked.index]
 
 
 def _invite(inputs: Inputs) -> Json:
@@ -109,8 +128,13 @@ def _parcel(inputs: Inputs) -> Json:
 
 
 def _link_code(inputs: Inputs) -> Json:
-    code = parse_code(inputs["code"])
-    return {"nameplate": code.nameplate, "secret": code.secret.hex(), "host": code.host, "shown": code.text}
+    if inputs.get("purpose") == "meet":
+        code = parse_meeting_code(inputs["code"])
+        shown: Json = [code.meeting, code.meeting_qr]
+    else:
+        code = parse_code(inputs["code"])
+        shown = code.text
+    return {"nameplate": code.nameplate, "secret": code.secret.hex(), "host": code.host, "shown": shown}
 
 
 def _phrase(inputs: Inputs) -> Json:

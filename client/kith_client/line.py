@@ -1,0 +1,121 @@
+"""One side of a linking or a meeting: the machine of `kith_protocol.linking` and something that carries its messages.
+
+A carrier keeps the messages of both sides by number: the rendezvous of a home server, directly or by way of one's own,
+or a connection on the local network.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Final, Protocol
+
+from kith_client.errors import ServerRefused
+from kith_client.transport import HomeServer
+from kith_protocol.errors import Refused
+from kith_protocol.linking import LINK_LIFETIME, LinkMachine, LinkRole, LinkState
+from kith_protocol.wire import Purpose
+
+ENTROPY_BYTES: Final = 32
+_POLL: Final = 20
+"""Seconds of one wait at the rendezvous."""
+_PAUSE: Final = 0.5
+"""Seconds between two waits, should the server not make us wait."""
+SIDES: Final = {LinkRole.SHOWS: "a", LinkRole.TYPES: "b"}
+
+
+class Carrier(Protocol):
+    """Passes messages on, unread."""
+
+    async def leave(self, index: int, message: bytes) -> None:
+        """Leaves this side's message with that number; the same again changes nothing."""
+
+    async def fetch(self, index: int) -> bytes | None:
+        """The other side's message, waited for a while; None where it is not there yet.
+
+        Raises `Refused` (`link-burned`) where there is nothing to wait for any more.
+        """
+
+
+def gone() -> Refused:
+    """The code is no longer good, or never was."""
+    return Refused("link-burned", "The code is used up or was never right; begin again.")
+
+
+class AtRendezvous:
+    """A carrier: the rendezvous of one's own home server."""
+
+    def __init__(self, server: HomeServer, purpose: Purpose, nameplate: str, role: LinkRole) -> None:
+        self._server = server
+        self._purpose = purpose
+        self._nameplate = nameplate
+        self._mine = SIDES[role]
+        self._theirs = next(side for side in SIDES.values() if side != self._mine)
+
+    async def leave(self, index: int, message: bytes) -> None:
+        await self._server.leave_message(self._purpose, self._nameplate, self._mine, index, message)
+
+    async def fetch(self, index: int) -> bytes | None:
+        try:
+            message = await self._server.await_message(self._purpose, self._nameplate, self._theirs, index, _POLL)
+        except ServerRefused as error:
+            if error.code != "not-found":
+                raise
+            raise gone() from None
+        if message is None:
+            await asyncio.sleep(_PAUSE)
+        return message
+
+
+class Line:
+    """The messages of one side, in order."""
+
+    def __init__(self, carrier: Carrier, machine: LinkMachine) -> None:
+        self.machine = machine
+        self.carrier = carrier
+        self._written = 0
+        self._read = 0
+
+    async def begin(self) -> None:
+        """Leaves the first message, which says nothing."""
+        await self.write(await asyncio.to_thread(self.machine.start, os.urandom(ENTROPY_BYTES)))
+
+    async def agree(self) -> None:
+        """SPAKE2 and the confirmation both ways; afterwards messages may go."""
+        if self.machine.state is LinkState.IDLE:
+            await self.begin()
+        while self.machine.state is not LinkState.OPEN:
+            answer = await asyncio.to_thread(self.machine.receive, await self.read())
+            if answer is not None:
+                await self.write(answer)
+
+    async def write(self, message: bytes) -> None:
+        await self.carrier.leave(self._written, message)
+        self._written += 1
+
+    async def read(self) -> bytes:
+        message = None
+        while message is None:
+            message = await self.carrier.fetch(self._read)
+        self._read += 1
+        return message
+
+    async def acknowledge(self) -> None:
+        """Says that the last message has come, so that the other side may clear the place."""
+        await self.write(b"\x00")
+
+    async def wait_until_read(self) -> None:
+        """Waits for the other side's `acknowledge`; goes on without it after a while."""
+        await self.carrier.fetch(self._read)
+
+
+@asynccontextmanager
+async def ten_minutes() -> AsyncIterator[None]:
+    """How long a code lives. Raises `Refused` (`link-expired`)."""
+    try:
+        async with asyncio.timeout(LINK_LIFETIME / 1000):
+            yield
+    except TimeoutError:
+        raise Refused("link-expired", "Ten minutes are over; begin again with a new code.") from None
