@@ -27,6 +27,9 @@ PENDING: Final = "pending"
 """State: the push whose outcome is not known yet."""
 _BATCH: Final = 500
 _COMMITS: Final = "SELECT raw, keys FROM {} WHERE length(keys) > ? ORDER BY number"
+_HISTORIES: Final = ("commits", "staged_commits")
+_LAST_COMMON: Final = "SELECT max(number) FROM commits JOIN staged_commits USING (number, raw)"
+_COMMITS_AFTER: Final = "SELECT raw FROM {} WHERE number > ? ORDER BY number"
 _NO_KEYS_BYTES: Final = len(encode_keys(NO_KEYS))
 """Size of the keys beside an ordinary commit, which brings none; decoding a long history would slow each command."""
 
@@ -147,6 +150,22 @@ class Mirror:
         query = "SELECT hash, host, request, note FROM requests"
         return await self._run(lambda c: [Request(*row) for row in c.execute(query)])
 
+    async def parting(self) -> tuple[list[bytes], list[bytes]]:
+        """The commits that this device verified and those staged, each from where they part, in order."""
+
+        def work(c: Connection) -> tuple[list[bytes], list[bytes]]:
+            last = c.execute(_LAST_COMMON).fetchone()[0]
+            last = -1 if last is None else last
+            mine, staged = ([raw for (raw,) in c.execute(_COMMITS_AFTER.format(t), (last,))] for t in _HISTORIES)
+            return mine, staged
+
+        return await self._run(work)
+
+    async def writers(self, *, staged: bool) -> dict[bytes, int]:
+        """Record id → number of the commit that wrote it, as verified; or, `staged`, that wrote or deleted it there."""
+        query = f"SELECT id, written FROM {'staged_records' if staged else 'records'}"  # noqa: S608 - constants of ours
+        return await self._run(lambda c: dict(c.execute(query).fetchall()))
+
     # Writing
 
     async def set_state(self, values: Mapping[str, bytes | None]) -> None:
@@ -167,13 +186,14 @@ class Mirror:
         await self._write(lambda c: _settle(c, {}, records))
 
     async def stage(
-        self, commits: list[tuple[int, bytes, bytes]], records: list[tuple[bytes, bytes, bytes | None]]
+        self, commits: list[tuple[int, bytes, bytes]], records: list[tuple[bytes, bytes, bytes | None, int]]
     ) -> None:
-        """Keeps what a feed brought, until all of it is verified: commits, and (id, hash, sealed record or None)."""
+        """Keeps what a feed brought, until all of it is verified: commits, and (id, hash, sealed record or None, number
+        of the commit that wrote or deleted it)."""
 
         def work(c: Connection) -> None:
             c.executemany("REPLACE INTO staged_commits VALUES (?, ?, ?)", commits)
-            c.executemany("REPLACE INTO staged_records VALUES (?, ?, ?)", records)
+            c.executemany("REPLACE INTO staged_records VALUES (?, ?, ?, ?)", records)
 
         await self._write(work)
 
@@ -194,19 +214,21 @@ class Mirror:
         settled: Iterable[bytes],
         events: list[bytes],
         whole: bool,
+        forget: Iterable[str] = (),
     ) -> None:
-        """Makes what was staged and verified visible. `whole` replaces everything that was there before."""
+        """Makes what was staged and verified visible. `whole` replaces everything that was there before; states named
+        in `forget` go with it."""
 
         def work(c: Connection) -> None:
             if whole:
                 c.execute("DELETE FROM records")
                 c.execute("DELETE FROM commits")
-            c.execute("REPLACE INTO records SELECT id, hash, blob FROM staged_records WHERE blob IS NOT NULL")
+            c.execute("REPLACE INTO records SELECT id, hash, blob, written FROM staged_records WHERE blob IS NOT NULL")
             c.execute("DELETE FROM records WHERE id IN (SELECT id FROM staged_records WHERE blob IS NULL)")
             c.execute("REPLACE INTO commits SELECT * FROM staged_commits")
             _clear_stage(c)
             _settle(c, drafts, settled)
-            _set_state(c, {CHAIN: chain})
+            _set_state(c, {**dict.fromkeys(forget), CHAIN: chain})
             _add_events(c, events)
 
         await self._write(work)
@@ -215,11 +237,13 @@ class Mirror:
         """Makes a push visible that the server accepted; it is pending no longer."""
 
         def work(c: Connection) -> None:
-            stand = [(id_, *record) for id_, record in step.records.items() if record is not None]
+            commits = list(step.commits)
+            number = commits[-1][0]
+            stand = [(id_, *record, number) for id_, record in step.records.items() if record is not None]
             gone = [(id_,) for id_, record in step.records.items() if record is None]
-            c.executemany("REPLACE INTO records VALUES (?, ?, ?)", stand)
+            c.executemany("REPLACE INTO records VALUES (?, ?, ?, ?)", stand)
             c.executemany("DELETE FROM records WHERE id = ?", gone)
-            c.executemany("REPLACE INTO commits VALUES (?, ?, ?)", step.commits)
+            c.executemany("REPLACE INTO commits VALUES (?, ?, ?)", commits)
             _settle(c, {}, step.settled)
             _set_state(c, {CHAIN: step.chain, PENDING: None})
 

@@ -54,7 +54,7 @@ def follow(verifier: FeedVerifier, frames: Iterable[wire.Frame], before: dict[by
     """Takes all frames in, and ends as a pull does, with the tree."""
     hashes = dict(before or {})
     for frame in frames:
-        for record, hash_, blob in verifier.take(frame).records:
+        for record, hash_, blob, _ in verifier.take(frame).records:
             if blob is None:
                 hashes.pop(record, None)
             else:

@@ -61,7 +61,7 @@ def test_what_arrives_is_staged_commit_by_commit() -> None:
     assert [number for number, _, _ in staged.commits] == [0, 1, 2, 3, 4]
     assert [raw for _, raw, _ in staged.commits] == [step.commit.raw for step in told.steps]
     held = told.records[id_of("carla")]
-    assert staged.records == [(id_of("carla"), digest(held), held), (id_of("dora"), b"", None)]
+    assert staged.records == [(id_of("carla"), digest(held), held, 3), (id_of("dora"), b"", None, 4)]
 
 
 def test_commits_that_come_while_the_feed_runs_are_taken_with_a_second_feed() -> None:

@@ -30,18 +30,22 @@ _ALARM_OF_RULE = {
 }
 
 
+StagedRecord = tuple[bytes, bytes, bytes | None, int]
+
+
 @dataclass(slots=True)
 class Staged:
-    """What one frame adds: commits (number, bytes, sealed keys), records (id, hash, sealed record or None: deleted)."""
+    """What one frame adds: commits (number, bytes, sealed keys), and records (id, hash, sealed record or None where it
+    was deleted, number of the commit that did it)."""
 
     commits: list[tuple[int, bytes, bytes]] = field(default_factory=list)
-    records: list[tuple[bytes, bytes, bytes | None]] = field(default_factory=list)
+    records: list[StagedRecord] = field(default_factory=list)
 
     @property
     def size(self) -> int:
         """Bytes of what is to be stored."""
         commits = sum(len(raw) + len(keys) for _, raw, keys in self.commits)
-        return commits + sum(len(blob or b"") for _, _, blob in self.records)
+        return commits + sum(len(blob or b"") for _, _, blob, _ in self.records)
 
 
 class FeedVerifier:
@@ -59,6 +63,8 @@ class FeedVerifier:
         self._mark, self._mark_hash = mark
         self.total = 0
         """Records that the server announced, for a progress bar."""
+        self.unlisted = -1
+        """Number of the last commit that came without its list of changes."""
         self._head = (-1, b"")
         self._open = False
         self._written = 0
@@ -139,11 +145,12 @@ class FeedVerifier:
         if changes is None:
             # The horizon moved while the server was streaming: what older lists name may be gone or written anew.
             self._listed.clear()
+            self.unlisted = commit.body.number
         staged = Staged([(commit.body.number, frame.commit, frame.keys)])
         for record, hash_ in (changes or {}).items():
             self._listed[record] = (commit.body.number, hash_)
             if hash_ == DELETED:
-                staged.records.append((record, DELETED, None))
+                staged.records.append((record, DELETED, None, commit.body.number))
         return staged
 
     def _extended(self, commit: Commit, keys: SealedKeys) -> Chain:
@@ -194,7 +201,7 @@ class FeedVerifier:
             if written != epoch:
                 _alarm(AlarmCode.WRONG_EPOCH, f"A record of commit {number} was sealed for epoch {written}.")
             self._delivered[record] = (number, hash_)
-            staged.records.append((record, hash_, blob))
+            staged.records.append((record, hash_, blob, number))
         return staged
 
     def _count_bytes(self, size: int, unlisted: bool) -> None:

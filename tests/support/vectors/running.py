@@ -171,7 +171,7 @@ def _feed(inputs: Inputs) -> Json:
     verifier = FeedVerifier(unhex(inputs["vault"]), mark, known)
     hashes = {unhex(record): unhex(hash_) for record, hash_ in inputs["records"]}
     for frame in inputs["frames"]:
-        for record, hash_, blob in verifier.take(wire.decode_frame(unhex(frame))).records:
+        for record, hash_, blob, _ in verifier.take(wire.decode_frame(unhex(frame))).records:
             if blob is None:
                 hashes.pop(record, None)
             else:
