@@ -13,6 +13,7 @@ from typing import ClassVar, Final, TypeVar
 from kith_protocol import labels
 from kith_protocol.encoding import Statement, decode, encode
 from kith_protocol.errors import DecodingError, Undecryptable
+from kith_protocol.handle import HANDLE_ID_BYTES
 from kith_protocol.mailbox import MAILBOX_BYTES, MAX_SEQUENCE, SLOT_BYTES
 from kith_protocol.padding import CLASSES, INNER_CLASSES, pad_to, smallest_class, unpad
 from kith_protocol.server_statement import MAX_TIME, ServerStatement
@@ -30,7 +31,7 @@ from kith_protocol.suite import (
     labelled_hash,
     seal,
 )
-from kith_protocol.wire import MAX_RENDEZVOUS_BYTES, NAMEPLATE, RENDEZVOUS_MESSAGES
+from kith_protocol.wire import INVITE_SECRET_BYTES, MAX_RENDEZVOUS_BYTES, NAMEPLATE, RENDEZVOUS_MESSAGES
 
 KEY_ID_BYTES: Final = 8
 LINK_ID_BYTES: Final = 16
@@ -50,6 +51,7 @@ class Operation(IntEnum):
     PUT = 2
     LEAVE = 3
     LOOK = 4
+    LOOK_UP = 5
 
 
 class FetchGreeting(Statement, frozen=True):
@@ -109,13 +111,23 @@ class LookForMessage(Statement, frozen=True):
         _check_place(self.nameplate, self.index)
 
 
-Arguments = FetchGreeting | Put | LeaveMessage | LookForMessage
+class LookUp(Statement, frozen=True):
+    """Arguments of `LOOK_UP`."""
+
+    SIZES: ClassVar[Mapping[str, int]] = {"handle": HANDLE_ID_BYTES}
+
+    handle: bytes
+    """Its id (`handle.handle_id`)."""
+
+
+Arguments = FetchGreeting | Put | LeaveMessage | LookForMessage | LookUp
 
 _ARGUMENTS: Final[Mapping[Operation, type[Arguments]]] = {
     Operation.GREETING: FetchGreeting,
     Operation.PUT: Put,
     Operation.LEAVE: LeaveMessage,
     Operation.LOOK: LookForMessage,
+    Operation.LOOK_UP: LookUp,
 }
 _OPERATION: Final = {kind: operation for operation, kind in _ARGUMENTS.items()}
 _ANSWER_CLASS: Final[Mapping[Operation, int]] = {
@@ -123,6 +135,7 @@ _ANSWER_CLASS: Final[Mapping[Operation, int]] = {
     Operation.PUT: CLASSES[0],
     Operation.LEAVE: CLASSES[0],
     Operation.LOOK: CLASSES[1],
+    Operation.LOOK_UP: CLASSES[0],
 }
 """The least size of an answer: the same whether there was something or not."""
 
@@ -199,7 +212,26 @@ class RendezvousResult(Statement, frozen=True):
     message: bytes = b""
 
 
-Result = GreetingResult | PutResult | RendezvousResult
+class LookUpStatus(IntEnum):
+    FOUND = 0
+    NOT_FOUND = 1
+    """Unknown, private and given up look the same."""
+    LATER = 2
+    """Too many look-ups came from this relay; decided before anything is looked up."""
+
+
+class LookUpResult(Statement, frozen=True):
+    status: LookUpStatus
+    secret: bytes = b""
+    """Of a reusable invite on this server; only where somebody was found."""
+
+    def check(self) -> None:
+        super().check()
+        if len(self.secret) != (INVITE_SECRET_BYTES if self.status is LookUpStatus.FOUND else 0):
+            raise DecodingError("A look-up gives the secret of an invite, or none.")
+
+
+Result = GreetingResult | PutResult | RendezvousResult | LookUpResult
 
 
 def gateway_key_id(gateway_key: bytes) -> bytes:
@@ -282,12 +314,17 @@ def open_rendezvous_answer(response_key: bytes, request_hash: bytes, raw: bytes)
     return _open_answer(response_key, request_hash, raw, RendezvousResult)
 
 
-_Result = TypeVar("_Result", GreetingResult, PutResult, RendezvousResult)
-
-
 def _check_place(nameplate: str, index: int) -> None:
     if NAMEPLATE.fullmatch(nameplate) is None or not 0 <= index < RENDEZVOUS_MESSAGES:
         raise DecodingError("A place at a rendezvous is out of its bounds.")
+
+
+def open_look_up_answer(response_key: bytes, request_hash: bytes, raw: bytes) -> LookUpResult:
+    """The sealed answer to a `LOOK_UP`. Raises `Undecryptable`, also for `UNREADABLE`."""
+    return _open_answer(response_key, request_hash, raw, LookUpResult)
+
+
+_Result = TypeVar("_Result", GreetingResult, PutResult, RendezvousResult, LookUpResult)
 
 
 def _open_answer(key: bytes, request: bytes, raw: bytes, kind: type[_Result]) -> _Result:

@@ -42,8 +42,8 @@ from kith_protocol.suite import (
     encrypt,
     labelled_hash,
 )
+from kith_protocol.wire import INVITE_SECRET_BYTES as INVITE_SECRET_BYTES
 
-INVITE_SECRET_BYTES: Final = 32
 INVITE_LIFETIME: Final = 7 * 24 * 3600 * 1000
 """Milliseconds that an invite lives by default."""
 NEW_INVITE_RANDOM_BYTES: Final = INVITE_SECRET_BYTES + MAILBOX_BYTES + SEED_BYTES

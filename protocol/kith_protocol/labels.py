@@ -84,6 +84,9 @@ SLOT_KEY: Final = PREFIX + "slot-key"
 SLOT: Final = PREFIX + "slot"
 DEPOSIT: Final = PREFIX + "deposit"
 
+# Directory
+HANDLE: Final = PREFIX + "handle"
+
 # Servers
 SERVER_STATEMENT: Final = PREFIX + "server-statement"
 SERVER_SUCCESSION: Final = PREFIX + "server-succession"

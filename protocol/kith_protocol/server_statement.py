@@ -115,6 +115,16 @@ def server_fingerprint(server_key: bytes) -> bytes:
     return labelled_hash(labels.SERVER_FINGERPRINT, server_key)[:FINGERPRINT_BYTES]
 
 
+def claimed_fingerprint(raw: bytes) -> bytes:
+    """The fingerprint that a statement claims, for a host of which nobody has told us one: to be pinned from then on.
+
+    Proves nothing: verify the statement against it all the same. Raises `DecodingError`, the alarm `downgrade`.
+    """
+    if len(raw) > MAX_STATEMENT_BYTES:
+        raise DecodingError("A server's statement is too long.")
+    return decode(decode(raw, SignedServerStatement).body, ServerStatement).fingerprint
+
+
 def sign_server_statement(
     key: SignKey,
     host: str,

@@ -21,6 +21,7 @@ MAX_PUSH_BYTES: Final = 16 * 1024 * 1024
 MAX_FRAME_BYTES: Final = 4 * 1024 * 1024
 """One frame of the feed: a commit with its keys and change list, or a batch of records."""
 LINK_ID_BYTES: Final = 16
+INVITE_SECRET_BYTES: Final = 32
 TOKEN_BYTES: Final = 32
 MAX_RENDEZVOUS_BYTES: Final = INNER_CLASSES[1]
 """As large as the messages of a handshake, which pass a rendezvous as they are."""
@@ -172,6 +173,17 @@ class PutGreeting(Statement, frozen=True):
     def check(self) -> None:
         if len(self.sealed) > MAX_GREETING_BYTES:
             raise DecodingError("A greeting is too long.")
+
+
+class PutHandle(Statement, frozen=True):
+    """`PUT /v1/vaults/{vault}/handles/{handle id}`. Repeating it changes nothing."""
+
+    secret: bytes
+    """Of the reusable invite that whoever asks for the handle gets; empty keeps the handle and shows it to nobody."""
+
+    def check(self) -> None:
+        if len(self.secret) not in (0, INVITE_SECRET_BYTES):
+            raise DecodingError("A handle leads to the secret of an invite, or to nothing.")
 
 
 class ReplacedRecord(Statement, frozen=True):

@@ -18,6 +18,9 @@ from kith_protocol.gateway import (
     GreetingStatus,
     LeaveMessage,
     LookForMessage,
+    LookUp,
+    LookUpResult,
+    LookUpStatus,
     Operation,
     Put,
     PutResult,
@@ -29,6 +32,7 @@ from kith_protocol.gateway import (
     gateway_key_id,
     make_request,
     open_greeting_answer,
+    open_look_up_answer,
     open_put_answer,
     open_rendezvous_answer,
     open_request,
@@ -49,6 +53,7 @@ RESPONSE = fixed("response")
 FETCH = FetchGreeting(fixed("link", 16))
 LOOK = LookForMessage("427316", 4)
 LEAVE = LeaveMessage("427316", 4, bytes(MAX_RENDEZVOUS_BYTES))
+LOOK_UP = LookUp(fixed("handle"))
 NONCE = fixed("nonce", 24)
 
 
@@ -71,7 +76,7 @@ def unreadable(raw: bytes, *, now: int = NOW) -> None:
         opened(raw, now=now)
 
 
-@pytest.mark.parametrize("arguments", [FETCH, *(put(size, 2**53) for size in INNER_CLASSES), LOOK, LEAVE])
+@pytest.mark.parametrize("arguments", [FETCH, *(put(size, 2**53) for size in INNER_CLASSES), LOOK, LEAVE, LOOK_UP])
 def test_a_request_comes_back_from_exactly_one_class(arguments: Arguments) -> None:
     request = make_request(arguments, RESPONSE, 2**53)
     raw = seal_request(STATEMENT, request)
@@ -148,6 +153,8 @@ def test_an_expired_request_is_unreadable() -> None:
         Request(1, Operation.GREETING, encode(FETCH), RESPONSE, -1),
         Request(1, Operation.GREETING, encode(FETCH), RESPONSE, 2**53 + 1),
         Request(1, Operation.GREETING, encode(FetchGreeting(bytes(15))), RESPONSE, NOW),
+        Request(1, Operation.LOOK_UP, encode(FETCH), RESPONSE, NOW),
+        Request(1, Operation.LOOK_UP, encode(LookUp(bytes(31))), RESPONSE, NOW),
         Request(1, Operation.PUT, encode(put(100)), RESPONSE, NOW),
         Request(1, Operation.PUT, encode(Put(bytes(16), bytes(15), 1, bytes(2560), bytes(64))), RESPONSE, NOW),
         Request(1, Operation.PUT, encode(put(sequence=-1)), RESPONSE, NOW),
@@ -232,6 +239,29 @@ def test_a_place_at_a_rendezvous_that_cannot_be_is_not_asked_for(nameplate: str,
     if not size:
         with pytest.raises(DecodingError):
             make_request(LookForMessage(nameplate, index), RESPONSE, NOW)
+
+
+def test_an_answer_looks_the_same_whether_somebody_is_found_or_not_or_the_relay_asks_too_often() -> None:
+    request, name = make_request(LOOK_UP, RESPONSE, NOW), request_hash(b"raw")
+    sizes = set()
+    for status in LookUpStatus:
+        result = LookUpResult(status, bytes(32) if status is LookUpStatus.FOUND else b"")
+        raw = seal_answer(request, name, result, nonce=NONCE)
+        assert open_look_up_answer(RESPONSE, name, raw) == result
+        sizes.add(len(raw))
+    assert sizes == {CLASSES[0]}
+
+
+@pytest.mark.parametrize("status", LookUpStatus)
+@pytest.mark.parametrize("secret", [b"", bytes(16), bytes(32), bytes(33)])
+def test_a_secret_comes_with_somebody_who_is_found_and_with_nobody_else(status: LookUpStatus, secret: bytes) -> None:
+    request, name = make_request(LOOK_UP, RESPONSE, NOW), request_hash(b"raw")
+    raw = seal_answer(request, name, LookUpResult(status, secret), nonce=NONCE)
+    if len(secret) == (32 if status is LookUpStatus.FOUND else 0):
+        assert open_look_up_answer(RESPONSE, name, raw).secret == secret
+    else:
+        with pytest.raises(Undecryptable):
+            open_look_up_answer(RESPONSE, name, raw)
 
 
 def test_an_answer_to_another_request_or_under_another_key_is_refused() -> None:

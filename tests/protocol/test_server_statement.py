@@ -15,6 +15,7 @@ from kith_protocol.server_statement import (
     ServerStatement,
     SignedServerStatement,
     Succession,
+    claimed_fingerprint,
     server_fingerprint,
     sign_server_statement,
     sign_succession,
@@ -53,6 +54,20 @@ def alarm(raw: bytes, pin: bytes = PIN) -> AlarmCode:
 def test_a_statement_under_the_pinned_key_is_accepted() -> None:
     found = verify_server_statement(statement(), PIN, HOST, NOW)
     assert (found.host, found.gateway_key, found.fingerprint) == (HOST, GATEWAY, PIN)
+
+
+def test_a_statement_claims_the_fingerprint_of_its_own_key_and_is_verified_all_the_same() -> None:
+    assert claimed_fingerprint(statement()) == PIN
+    assert claimed_fingerprint(statement(STRANGER)) == server_fingerprint(STRANGER.public)
+    body = ServerStatement(1, HOST, KEY.public, (1,), GATEWAY, NOW, NOW + DAY)
+    forged = signed(body, STRANGER)
+    assert alarm(forged, claimed_fingerprint(forged)) is AlarmCode.SERVER_KEY_CHANGED
+
+
+@pytest.mark.parametrize("raw", [b"", b"\x93", bytes(MAX_STATEMENT_BYTES + 1)])
+def test_what_is_no_statement_claims_nothing(raw: bytes) -> None:
+    with pytest.raises(DecodingError):
+        claimed_fingerprint(raw)
 
 
 def test_a_statement_by_another_key_raises_the_alarm() -> None:

@@ -14,6 +14,8 @@ from kith_protocol.commit import DELETED, CommitBody, change_list, sign_commit
 from kith_protocol.content import Content, Unit
 from kith_protocol.encoding import encode, encode_map
 from kith_protocol.epoch import NO_KEYS, encode_keys, epoch_commitment, mirror_key, seal_epoch_key
+from kith_protocol.gateway import LookUp, LookUpResult, LookUpStatus
+from kith_protocol.handle import handle_id
 from kith_protocol.introduction import Introduce, IntroduceAnswer
 from kith_protocol.member import MemberKeys, MemberKind
 from kith_protocol.merge import conflict_name, past_name
@@ -61,6 +63,7 @@ def examples() -> dict[str, list[str]]:
         wire.FeedRecords(((ID, b"S"),)),
         wire.FeedEnd(3),
     ]
+    looked_up = [LookUpResult(LookUpStatus.NOT_FOUND), LookUpResult(LookUpStatus.FOUND, ZERO)]
     hello = Content("note", {"text": Unit("hello", NOW, b"A" * 8)})
     raw: dict[str, list[bytes]] = {
         "vault": [MEMBER.sign.public, digest(MEMBER.seal.public), MEMBER.id, encode(body), commit.raw[-64:]],
@@ -69,6 +72,7 @@ def examples() -> dict[str, list[str]]:
         "merge": [unit.fingerprint, encode_map({"": "Anne"})],
         "session": [statement, signature],
         "key-file": [keys, b"\x95\x01\x00\x00\xc4\x20" + ZERO + b"\xc4\xd6" + box],
+        "directory": [handle_id("anna"), encode(LookUp(handle_id("anna"))), *map(encode, looked_up)],
         "home-server": [wire.encode_frame(frame) for frame in frames],
         "introduction": [
             encode(Introduce(ID, "Carla", ZERO, "fences", NOW)),
@@ -84,7 +88,7 @@ def examples() -> dict[str, list[str]]:
 
 
 @pytest.mark.parametrize(
-    "page", ["vault", "record", "content", "merge", "session", "key-file", "home-server", "introduction"]
+    "page", ["vault", "record", "content", "merge", "session", "key-file", "home-server", "introduction", "directory"]
 )
 def test_the_examples_of_a_page_are_what_the_code_gives(page: str) -> None:
     text = (PROTOCOL / "spec" / f"{page}.md").read_text()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import msgspec
@@ -18,11 +18,15 @@ from kith_protocol.gateway import (
     GreetingStatus,
     LeaveMessage,
     LookForMessage,
+    LookUp,
+    LookUpResult,
+    LookUpStatus,
     Operation,
     PutResult,
     PutStatus,
     RendezvousResult,
     RendezvousStatus,
+    Request,
     gateway_key_id,
     make_request,
     request_hash,
@@ -41,6 +45,7 @@ from tests.support.vectors.vector import Json, Vector
 RESPONSE, NONCE = fixed("response"), fixed("nonce", 24)
 FETCH = FetchGreeting(fixed("link", 16))
 SLOT, PARCEL = fixed("slot", 16), bytes(INNER_CLASSES[0])
+LOOK_UP = LookUp(fixed("handle"))
 PUT = PutArguments(fixed("mailbox", 16), SLOT, 1, PARCEL, fixed("signature", 64))
 
 LEAVE = LeaveMessage("427316", 0, b"A" * 33)
@@ -71,6 +76,7 @@ def _requests(tape: Tape) -> Iterator[Vector]:
     right = sealed(padded())
     yield vector("for-greeting", "Asks for the greeting of an invite.", right, False)
     yield vector("to-put", "Puts a parcel.", sealed(padded(PUT)), False)
+    yield vector("to-look-up", "Looks a handle up.", sealed(padded(LOOK_UP)), False)
     yield vector("expired", "A millisecond late.", right, now=NOW + 1)
     yield vector("to-another-server", "Sealed for another server key.", sealed(padded(), bytes(16)))
     yield vector("to-another-key", "Names a key that is not there.", bytes(8) + right[8:])
@@ -95,10 +101,14 @@ def _requests(tape: Tape) -> Iterator[Vector]:
     yield vector("with-long-message", "A message over its limit.", sealed(padded(LEAVE, arguments=long, size=2)))
     short = padded(arguments=encode(FetchGreeting(bytes(15))))
     yield vector("with-short-link", "A link id of 15 bytes.", sealed(short))
+    short = padded(LOOK_UP, arguments=encode(LookUp(bytes(31))))
+    yield vector("with-short-handle", "The id of a handle with 31 bytes.", sealed(short))
+    named = padded(LOOK_UP, arguments=b"\x91\xa4anna")
+    yield vector("with-a-name", "A handle itself instead of its id.", sealed(named))
 
 
 def _answers() -> Iterator[Vector]:
-    fetch, put = make_request(FETCH, RESPONSE, NOW), make_request(PUT, RESPONSE, NOW)
+    fetch, put, look_up = (make_request(asked, RESPONSE, NOW) for asked in (FETCH, PUT, LOOK_UP))
     of = request_hash(b"a sealed request")
 
     def vector(name: str, says: str, raw: bytes, fails: bool = True, **turned: Json) -> Vector:
@@ -134,9 +144,24 @@ def _answers() -> Iterator[Vector]:
     yield vector("message-altered", "One bit was changed.", flip(there, -1), **met)
     yield vector("message-unreadable", "The gateway could not read the request.", UNREADABLE, **met)
     yield vector("message-of-another-operation", "A receipt.", stored, **met)
+    yield from _looked_up(vector, look_up, of)
     unknown = pad_to(b"\x91\x09", CLASSES[0] - BOX_OVERHEAD)
     raw = encrypt(RESPONSE, labels.GATEWAY_ANSWER, of, unknown, nonce=NONCE)
     yield vector("with-unknown-status", "A status that does not exist.", raw)
+
+
+def _looked_up(vector: Callable[..., Vector], look_up: Request, of: bytes) -> Iterator[Vector]:
+    def looked(name: str, says: str, result: LookUpResult, fails: bool = True) -> Vector:
+        raw = seal_answer(look_up, of, result, nonce=NONCE)
+        return vector(f"look-up-{name}", says, raw, fails, do="open-look-up-answer")
+
+    yield looked("found", "Somebody who is found.", LookUpResult(LookUpStatus.FOUND, fixed("invite")), False)
+    yield looked("nobody", "Unknown, or private.", LookUpResult(LookUpStatus.NOT_FOUND), False)
+    yield looked("later", "The relay asked too often.", LookUpResult(LookUpStatus.LATER), False)
+    yield looked("without-secret", "Found, and no secret.", LookUpResult(LookUpStatus.FOUND))
+    yield looked("half-a-secret", "A secret of 16 bytes.", LookUpResult(LookUpStatus.FOUND, bytes(16)))
+    private = LookUpResult(LookUpStatus.NOT_FOUND, fixed("invite"))
+    yield looked("nobody-with-secret", "Not found, with a secret all the same.", private)
 
 
 def invites(tape: Tape) -> Iterator[Vector]:

@@ -9,15 +9,18 @@ from kith_protocol.gateway import (
     FetchGreeting,
     LeaveMessage,
     LookForMessage,
+    LookUp,
     Put,
     arguments_of,
     gateway_key_id,
     open_greeting_answer,
+    open_look_up_answer,
     open_put_answer,
     open_rendezvous_answer,
     open_request,
     request_hash,
 )
+from kith_protocol.handle import handle_id, parse_address, parse_new_handle
 from kith_protocol.invite import format_link, open_greeting, parse_link
 from kith_protocol.link_code import parse_code, parse_meeting_code
 from kith_protocol.mailbox import MailboxKind, check_parcel_size, place, verify_put
@@ -61,6 +64,9 @@ def _gateway(inputs: Inputs) -> Json:
     if inputs["do"] == "open-rendezvous-answer":
         passed = open_rendezvous_answer(key, of, raw)
         return {"status": passed.status.name.lower(), "message": passed.message.hex()}
+    if inputs["do"] == "open-look-up-answer":
+        looked = open_look_up_answer(key, of, raw)
+        return {"status": looked.status.name.lower(), "secret": looked.secret.hex()}
     return {"status": open_put_answer(key, of, raw).status.name.lower()}
 
 
@@ -86,6 +92,8 @@ def _about(asked: Arguments) -> Json:
             return [asked.nameplate, asked.index, asked.message.hex()]
         case LookForMessage():
             return [asked.nameplate, asked.index]
+        case LookUp():
+            return asked.handle.hex()
 
 
 def _invite(inputs: Inputs) -> Json:
@@ -103,6 +111,14 @@ def _invite(inputs: Inputs) -> Json:
         }
     opened = open_greeting(invite, unhex(inputs["greeting"]), inputs["now"])
     return {"name": opened.greeting.name, "person": opened.persona.person.hex(), "number": opened.persona.number}
+
+
+def _handle(inputs: Inputs) -> Json:
+    if inputs["do"] == "choose":
+        handle = parse_new_handle(inputs["text"])
+        return {"handle": handle, "id": handle_id(handle).hex()}
+    address = parse_address(inputs["text"])
+    return {"handle": address.handle, "host": address.host, "id": handle_id(address.handle).hex()}
 
 
 def _mailbox(inputs: Inputs) -> Json:
@@ -164,6 +180,7 @@ PEER_RUNNERS: dict[str, Callable[[Inputs], Json]] = {
     "server_statement": _server_statement,
     "gateway": _gateway,
     "invite": _invite,
+    "handle": _handle,
     "mailbox": _mailbox,
     "parcel": _parcel,
     "link_code": _link_code,

@@ -10,6 +10,7 @@ from tests.support.vectors import (
     chains,
     feeds,
     guardians,
+    handles,
     handshakes,
     linkings,
     mail,
@@ -39,6 +40,7 @@ def all_vectors(tape: Tape) -> Iterator[Vector]:
     yield from people.server_statements()
     yield from mail.gateways(tape)
     yield from mail.invites(tape)
+    yield from handles.handles()
     yield from mail.mailboxes()
     yield from peers.parcels(tape)
     yield from peers.link_codes()
