@@ -25,7 +25,7 @@ LOG_LEVELS: Final = ("debug", "info", "warning", "error")
 
 _MIB: Final = 1 << 20
 _TEMPLATE: Final = "config.template.toml"
-_TOP_KEYS: Final = ("url", "listen", "registration", "log_level", "quotas", "federation")
+_TOP_KEYS: Final = ("url", "listen", "registration", "handles", "log_level", "quotas", "federation")
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
@@ -93,6 +93,8 @@ class Config:
     """Public origin: `https://host[:port]`, no trailing slash."""
     listen: Listen = field(default_factory=Listen)
     registration: Registration = Registration.OPEN
+    handles: bool = True
+    """Whether people here can be found by a handle, if they want to."""
     log_level: str = "info"
     quotas: Quotas = field(default_factory=Quotas)
     federation: Federation = field(default_factory=Federation)
@@ -138,6 +140,7 @@ def parse_config(text: str) -> Config:
         url=parse_url(table.text("url"), federation),
         listen=parse_listen(table.text("listen", "127.0.0.1:8400")),
         registration=Registration(table.choice("registration", list(Registration), Registration.OPEN)),
+        handles=table.flag("handles", True),
         log_level=table.choice("log_level", LOG_LEVELS, "info"),
         quotas=_quotas(table.table("quotas")),
         federation=federation,

@@ -19,6 +19,7 @@ from kith_protocol.gateway import (
     GreetingStatus,
     LeaveMessage,
     LookForMessage,
+    LookUp,
     Put,
     PutResult,
     PutStatus,
@@ -31,6 +32,7 @@ from kith_protocol.gateway import (
 )
 from kith_protocol.mailbox import Placement, verify_put
 from kith_protocol.suite import NONCE_BYTES, SEED_BYTES, SealKey, SignKey, digest
+from kith_server.directory import Directory
 from kith_server.errors import Busy
 from kith_server.gateway_meetings import Meetings
 from kith_server.server_keys import ServerKeys
@@ -67,10 +69,18 @@ class _Batch:
 class Gateway:
     """Answers sealed requests. Use inside a running event loop."""
 
-    def __init__(self, keys: ServerKeys, mailboxes: MailboxStore, meetings: Meetings, clock: Callable[[], int]) -> None:
+    def __init__(
+        self,
+        keys: ServerKeys,
+        mailboxes: MailboxStore,
+        meetings: Meetings,
+        directory: Directory,
+        clock: Callable[[], int],
+    ) -> None:
         self._keys = keys
         self._mailboxes = mailboxes
         self._meetings = meetings
+        self._directory = directory
         self._clock = clock
         self._waiting = 0
         self._collecting: _Batch | None = None
@@ -79,7 +89,7 @@ class Gateway:
 
     async def answer(self, raw: bytes, network: str) -> bytes:
         """The sealed answer to `raw`, of one size class; always `UNREADABLE` for what cannot be read. `network` is
-        the one it came from.
+        the one it came from; what is counted by it here is refused inside the seal alone.
 
         Raises `Busy`.
         """
@@ -102,17 +112,21 @@ class Gateway:
         request = await self._open(raw)
         if request is None:
             return UNREADABLE
-        result: Result
+        result = await self._carry_out(request, network)
+        return seal_answer(request, request_hash(raw), result, nonce=os.urandom(NONCE_BYTES))
+
+    async def _carry_out(self, request: Request, network: str) -> Result:
         match arguments_of(request):
             case FetchGreeting() as fetch:
-                result = await self._greeting(fetch)
+                return await self._greeting(fetch)
             case Put() as put:
-                result = await self._put(put)
+                return await self._put(put)
             case LeaveMessage() as left:
-                result = self._meetings.leave(left, network)
+                return self._meetings.leave(left, network)
             case LookForMessage() as wanted:
-                result = self._meetings.look(wanted, network)
-        return seal_answer(request, request_hash(raw), result, nonce=os.urandom(NONCE_BYTES))
+                return self._meetings.look(wanted, network)
+            case LookUp(handle):
+                return await self._directory.look_up(handle, network)
 
     async def _greeting(self, arguments: FetchGreeting) -> GreetingResult:
         sealed = await self._mailboxes.find_greeting(arguments.link_id, self._clock())

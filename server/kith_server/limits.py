@@ -59,6 +59,8 @@ class Limits:
     sessions: Buckets = field(default_factory=lambda: Buckets(rate=0.5, burst=60))
     rendezvous: Buckets = field(default_factory=lambda: Buckets(rate=1, burst=60))
     gateway: Buckets = field(default_factory=lambda: Buckets(rate=20, burst=600))
+    look_ups: Buckets = field(default_factory=lambda: Buckets(rate=0.1, burst=100))
+    """Handles that are looked up, so that nobody lists who is here by trying names."""
     refused: Buckets = field(default_factory=lambda: Buckets(rate=1, burst=120))
     """Requests with a token that is not known: each costs a look into the database."""
 

@@ -10,21 +10,35 @@ from typing import Final
 from aiohttp import web
 
 from kith_protocol.suite import SEED_BYTES
+from kith_server.directory import Directory
 from kith_server.gateway_meetings import Meetings
 from kith_server.gateway_operations import Gateway
 from kith_server.keys import CLOCK, CONFIG, DATA_DIR, DATABASE, LIMITS, RENDEZVOUS
-from kith_server.mail_keys import GATEWAY, MAILBOXES, PAGES, RELAY, RELAYED, SERVER_KEYS, STATEMENTS
+from kith_server.mail_keys import (
+    DIRECTORY,
+    GATEWAY,
+    HANDLES,
+    MAILBOXES,
+    PAGES,
+    RELAY,
+    RELAYED,
+    SERVER_KEYS,
+    STATEMENTS,
+)
 from kith_server.maintenance import repeat
 from kith_server.outbound import Outbound
 from kith_server.relay.statements import Statements
 from kith_server.relay.worker import Relay
 from kith_server.routes.gateway import add_gateway_routes
 from kith_server.routes.greetings import add_greeting_routes
+from kith_server.routes.handles import add_handle_routes
 from kith_server.routes.mailboxes import add_mailbox_routes
 from kith_server.routes.pages import add_page_routes
 from kith_server.routes.relay import add_relay_routes
+from kith_server.routes.webfinger import add_webfinger_route
 from kith_server.routes.wellknown import add_wellknown_routes
 from kith_server.server_keys import ServerKeys, load_server_key
+from kith_server.storage.handles import SqliteHandles
 from kith_server.storage.keys import SqliteGatewayKeys
 from kith_server.storage.mail_interface import GatewayKeyStore, MailboxStore, RelayStore
 from kith_server.storage.mailboxes import SqliteMailboxes
@@ -41,9 +55,11 @@ def add_mail_routes(app: web.Application) -> None:
     """Adds routes and what stands behind them. The database has to be opened by a context that was added before."""
     add_mailbox_routes(app)
     add_greeting_routes(app)
+    add_handle_routes(app)
     add_gateway_routes(app)
     add_relay_routes(app)
     add_wellknown_routes(app)
+    add_webfinger_route(app)
     add_page_routes(app)
     app.cleanup_ctx.append(mail)
     app.on_shutdown.append(end_waiting)
@@ -60,7 +76,9 @@ async def mail(app: web.Application) -> AsyncIterator[None]:
     worker = Relay(relayed, outbound, clock, own_host=config.host)
     app[SERVER_KEYS], app[MAILBOXES], app[RELAYED] = keys, boxes, relayed
     meetings = Meetings(app[RENDEZVOUS], app[LIMITS].rendezvous)
-    app[GATEWAY], app[RELAY] = Gateway(keys, boxes, meetings, clock), worker
+    app[HANDLES] = handles = SqliteHandles(database)
+    app[DIRECTORY] = directory = Directory(handles, app[LIMITS].look_ups, config.handles)
+    app[GATEWAY], app[RELAY] = Gateway(keys, boxes, meetings, directory, clock), worker
     app[STATEMENTS], app[PAGES] = Statements(outbound, clock), asyncio.Semaphore(PAGES_AT_ONCE)
     await worker.start()
     rounds = [

@@ -69,6 +69,13 @@ class SettingsTable:
             raise self.wrong(key, f"is one of: {', '.join(allowed)}.")
         return value
 
+    def flag(self, key: str, default: bool) -> bool:
+        """Yes or no."""
+        value = self._values.get(key, default)
+        if not isinstance(value, bool):
+            raise self.wrong(key, "is true or false, without quotes.")
+        return value
+
     def count(self, key: str, default: int) -> int:
         """A whole number from 1 on."""
         value = self._values.get(key, default)

@@ -21,7 +21,8 @@ import aiohttp
 import pytest
 
 from kith_protocol.encoding import Value, decode, encode
-from kith_protocol.wire import Head, Nameplate, SessionGrant
+from kith_protocol.handle import handle_id
+from kith_protocol.wire import Head, Nameplate, PutHandle, SessionGrant
 from kith_server.cli import main
 from kith_server.storage.sqlite import connect
 from tests.support.home_server import split_frames
@@ -118,6 +119,11 @@ class Device:
             assert response.status == 200, response.status
             return await response.read()
 
+    async def take_handle(self, name: str, secret: bytes) -> None:
+        url = f"{self.base}/v1/vaults/{self.vault.vault.hex()}/handles/{handle_id(name).hex()}"
+        async with self.http.put(url, data=encode(PutHandle(secret)), headers=self.headers) as response:
+            assert response.status == 204, response.status
+
 
 def test_init_refuses_to_overwrite(data: Path) -> None:
     key = (data / "server.key").read_bytes()
@@ -210,8 +216,10 @@ def test_the_operator_sees_numbers_and_changes_are_noticed(data: Path, tmp_path:
             device = await Device(http, base, VaultBuilder.new()).start()
             await device.call("POST", "/commits", encode(device.vault.push({record_id(): {} for _ in range(3)})))
             vault = device.vault.vault.hex()
+            await device.take_handle("anna", b"a" * 32)
             (row,) = (await asyncio.to_thread(document, "vaults", "--data", data))["vaults"]
             assert (row["id"], row["members"], row["records"], row["quota"]) == (vault, 2, 3, None)
+            assert row["handles"] == 1
             assert row["bytes"] > 1000
             changed = await asyncio.to_thread(document, "vaults", "quota", vault[:8], "1000", "--data", data)
             assert changed["quota"] == 1000
@@ -228,11 +236,17 @@ def test_the_operator_sees_numbers_and_changes_are_noticed(data: Path, tmp_path:
             await asyncio.sleep(2.5)
             async with http.get(f"{base}/v1/vaults/{vault}/head", headers=device.headers) as response:
                 assert response.status == 401
+            other = await Device(http, base, VaultBuilder.new()).start()
+            await other.take_handle("anna", b"b" * 32)
+            await asyncio.to_thread(document, "vaults", "delete", other.vault.vault.hex(), "--yes", "--data", data)
 
     with running(data, tmp_path / "log") as (_, base):
         asyncio.run(use(base))
     assert document("vaults", "--data", data)["vaults"] == []
     assert document("check", "--data", data)["findings"] == []
+    copy = connect(tmp_path / "copy.db", read_only=True)
+    assert copy.execute("SELECT secret FROM handles").fetchall() == [(b"a" * 32,)]
+    copy.close()
 
 
 def test_deleting_asks_first(data: Path) -> None:
@@ -255,6 +269,7 @@ def test_doctor_names_holes_and_what_is_down(data: Path) -> None:
         .replace("also_allow = []", 'also_allow = ["127.0.0.0/8"]')
         .replace("plain_http_hosts = []", 'plain_http_hosts = ["127.0.0.1:8402"]')
         .replace(":8400", ":9")
+        .replace("#handles = true", "handles = false")
     )
     done = kith_server("doctor", "--data", data, "--json")
     found = json.loads(done.stdout)
@@ -263,6 +278,7 @@ def test_doctor_names_holes_and_what_is_down(data: Path) -> None:
     assert "127.0.0.1:8402" in checks["plain_http_hosts"]["text"]
     assert not checks["reachability"]["ok"]
     assert checks["sqlite"]["ok"]
+    assert checks["handles"]["text"].startswith("off")
     assert checks["clock"]["ok"]
     assert done.returncode == 1
 
@@ -313,6 +329,7 @@ SPOILERS = {
     "UPDATE vaults SET bytes = bytes + 1": "figures",
     "UPDATE replaced SET sealed = zeroblob(length(sealed))": "replaced record",
     "DELETE FROM replaced": "figure of replaced bytes",
+    "UPDATE handles SET secret = zeroblob(31)": "A handle is damaged",
     "INSERT INTO blobs SELECT vault, number + 9, record, sealed FROM blobs": "belong to nothing",
 }
 
@@ -326,6 +343,7 @@ def filled(tmp_path_factory: pytest.TempPathFactory) -> bytes:
     async def use(base: str) -> None:
         async with aiohttp.ClientSession() as http:
             device = await Device(http, base, VaultBuilder.new()).start()
+            await device.take_handle("anna", bytes(32))
             for _ in range(2):
                 changes: dict[bytes, dict[str, Value] | None] = {record_id(): {} for _ in range(4)}
                 changes |= {record: {"n": 1} for record in list(device.vault.hashes)[:1]}

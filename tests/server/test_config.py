@@ -30,6 +30,7 @@ FULL = """
 url = "https://Kith.Example:8443"
 listen = "[::1]:0"
 registration = "closed"
+handles = false
 log_level = "debug"
 [quotas]
 vaults = 3
@@ -50,6 +51,7 @@ def test_every_setting_is_read() -> None:
         url="https://kith.example:8443",
         listen=Listen("::1", 0),
         registration=Registration.CLOSED,
+        handles=False,
         log_level="debug",
         quotas=Quotas(3, 500 << 20, 4, 5, 6, 7, 8192),
         federation=Federation(
@@ -93,6 +95,7 @@ def test_the_host_is_that_of_the_public_url(url: str, host: str) -> None:
         ('url = "https://a.example"\nregistraton = "open"', ["registraton", 'did you mean "registration"']),
         ('url = "https://a.example"\nzzz = 1', ["zzz", "known here"]),
         ('url = "https://a.example"\nregistration = "yes"', ["registration", "open, token, closed"]),
+        ('url = "https://a.example"\nhandles = "no"', ["handles", "true or false"]),
         ('url = "https://a.example"\nlog_level = "loud"', ["log_level", "debug, info"]),
         ('url = "https://a.example"\nlisten = "8400"', ["listen", "127.0.0.1:8400"]),
         ('url = "https://a.example"\nquotas = 3', ["quotas", "[quotas]"]),

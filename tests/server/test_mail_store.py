@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from kith_server.storage.database import Database
+from kith_server.storage.handles import SqliteHandles
 from kith_server.storage.mailboxes import SqliteMailboxes
 from kith_server.storage.relay import SqliteRelay
 from kith_server.storage.vaults import SqliteVaults
@@ -25,7 +26,8 @@ async def stores(tmp_path: Path) -> AsyncIterator[Stores]:
         vault, genesis = check_genesis(VaultBuilder.new().register, NOW)
         await vaults.create(vault, genesis, token=None, room=10)
         ids.append(vault.vault)
-    yield Stores(vaults, SqliteMailboxes(database, QUOTAS), SqliteRelay(database, QUOTAS), *ids)
+    mail = SqliteMailboxes(database, QUOTAS), SqliteRelay(database, QUOTAS), SqliteHandles(database)
+    yield Stores(vaults, *mail, *ids)
     await database.close()
 
 

@@ -6,6 +6,8 @@ import re
 from html.parser import HTMLParser
 from pathlib import Path
 
+import pytest
+
 from kith_protocol.server_statement import verify_server_statement
 from tests.support.mail_world import sites
 
@@ -21,9 +23,10 @@ class _Tags(HTMLParser):
         self.attributes |= {name for name, _ in attrs}
 
 
-async def test_the_invite_page_runs_nothing_loads_nothing_and_sends_nothing(tmp_path: Path) -> None:
+@pytest.mark.parametrize("path", ["/i", "/@anna", "/@%3Cscript%3E"])
+async def test_the_pages_run_nothing_load_nothing_and_send_nothing(tmp_path: Path, path: str) -> None:
     async with sites(tmp_path, "anna") as (site,):
-        page = await site.ask("GET", "/i")
+        page = await site.ask("GET", path)
     text = page.body.decode()
     found = _Tags()
     found.feed(text)

@@ -18,9 +18,11 @@ from kith_server.errors import HttpRefusal
 from kith_server.storage.interface import VaultStore
 from kith_server.storage.mail_interface import (
     ANSWER_LIFETIME,
+    MAX_HANDLES,
     MAX_PAGE_BYTES,
     PARCEL_LIFETIME,
     Deposit,
+    HandleStore,
     MailboxStore,
     Parcel,
     RelayStore,
@@ -38,6 +40,7 @@ class Stores:
     vaults: VaultStore
     mailboxes: MailboxStore
     relay: RelayStore
+    handles: HandleStore
     anna: bytes
     bob: bytes
 
@@ -60,7 +63,7 @@ async def opened(stores: Stores, vault: bytes, kind: MailboxKind = MailboxKind.P
 
 
 class MailContract:
-    """Tests for mailboxes, greetings and relayed requests."""
+    """Tests for mailboxes, greetings, handles and relayed requests."""
 
     async def test_nothing_is_found_where_nothing_was_opened(self, stores: Stores) -> None:
         assert await stores.mailboxes.find(some_id()) is None
@@ -187,6 +190,52 @@ class MailContract:
         await stores.mailboxes.put_greeting(stores.bob, link, b"four", NOW + 9)
         assert await stores.mailboxes.find_greeting(link, NOW + 2) == b"four"
 
+    async def test_a_handle_belongs_to_its_vault_until_it_is_given_up(self, stores: Stores) -> None:
+        handle = secrets.token_bytes(32)
+        await stores.handles.put(stores.anna, handle, b"one")
+        await stores.handles.put(stores.anna, handle, b"two")
+        with pytest.raises(HttpRefusal) as taken:
+            await stores.handles.put(stores.bob, handle, b"three")
+        assert (taken.value.status, taken.value.code) == (409, "handle-taken")
+        await stores.handles.delete(stores.bob, handle)
+        assert await stores.handles.find(handle) == b"two"
+        await stores.handles.delete(stores.anna, handle)
+        await stores.handles.delete(stores.anna, handle)
+        assert await stores.handles.find(handle) is None
+        await stores.handles.put(stores.bob, handle, b"three")
+        assert await stores.handles.find(handle) == b"three"
+
+    async def test_a_private_handle_is_found_by_nobody_and_taken_by_nobody(self, stores: Stores) -> None:
+        handle = secrets.token_bytes(32)
+        await stores.handles.put(stores.anna, handle, b"secret")
+        await stores.handles.put(stores.anna, handle, None)
+        assert await stores.handles.find(handle) is None
+        for secret in (None, b"bob's"):
+            with pytest.raises(HttpRefusal):
+                await stores.handles.put(stores.bob, handle, secret)
+        await stores.handles.put(stores.anna, handle, b"again")
+        assert await stores.handles.find(handle) == b"again"
+
+    async def test_handles_are_counted_for_each_vault_private_ones_too(self, stores: Stores) -> None:
+        mine = [secrets.token_bytes(32) for _ in range(MAX_HANDLES)]
+        for handle in mine:
+            await stores.handles.put(stores.anna, handle, None)
+        with pytest.raises(LimitExceeded):
+            await stores.handles.put(stores.anna, secrets.token_bytes(32), b"secret")
+        await stores.handles.put(stores.anna, mine[0], b"secret")
+        await stores.handles.put(stores.bob, secrets.token_bytes(32), b"secret")
+        await stores.handles.delete(stores.anna, mine[1])
+        await stores.handles.put(stores.anna, secrets.token_bytes(32), b"secret")
+
+    async def test_of_many_who_want_a_handle_at_once_one_gets_it(self, stores: Stores) -> None:
+        handle = secrets.token_bytes(32)
+        wanted = [stores.handles.put(vault, handle, vault[:4]) for vault in (stores.anna, stores.bob) * 5]
+        done = await asyncio.gather(*wanted, return_exceptions=True)
+        owner = await stores.handles.find(handle)
+        refused = [each for each in done if isinstance(each, HttpRefusal)]
+        assert owner in (stores.anna[:4], stores.bob[:4])
+        assert (len(refused), len(done)) == (5, 10)
+
     async def test_a_request_goes_from_queued_to_answered_and_keeps_its_answer(self, stores: Stores) -> None:
         request = secrets.token_bytes(32)
         fresh = await stores.relay.put(stores.anna, request, "bob.example", b"sealed", NOW)
@@ -250,6 +299,8 @@ class MailContract:
         box, link, request = await opened(stores, stores.anna), some_id(), secrets.token_bytes(32)
         await stores.mailboxes.put(box, parcel(1, 1), NOW)
         await stores.mailboxes.put_greeting(stores.anna, link, b"hello", NOW + 9)
+        handle = secrets.token_bytes(32)
+        await stores.handles.put(stores.anna, handle, b"secret")
         await stores.relay.put(stores.anna, request, "bob.example", b"sealed", NOW)
         other = await opened(stores, stores.bob)
         assert await stores.vaults.delete(stores.anna)
@@ -257,4 +308,6 @@ class MailContract:
         assert (await stores.mailboxes.page(stores.anna, 0)).parcels == ()
         assert await stores.mailboxes.find_greeting(link, NOW) is None
         assert await stores.relay.waiting() == []
+        assert await stores.handles.find(handle) is None
+        await stores.handles.put(stores.bob, handle, b"bob's")
         assert await stores.mailboxes.put(other, parcel(1, 1), NOW) is Placement.STORE

@@ -25,6 +25,7 @@ from kith_protocol.gateway import (
     request_hash,
     seal_request,
 )
+from kith_protocol.handle import handle_id
 from kith_protocol.mailbox import MailboxKind, OwnMailbox, new_mailbox, sign_put
 from kith_protocol.padding import INNER_CLASSES
 from kith_protocol.server_statement import verify_server_statement
@@ -32,6 +33,7 @@ from kith_protocol.wire import (
     Failure,
     OpenMailbox,
     ParcelPage,
+    PutHandle,
     RelayAnswer,
     RelayRequest,
     SessionGrant,
@@ -84,6 +86,7 @@ class Site:
     http: aiohttp.ClientSession
     clock: Clock = field(default_factory=Clock)
     quotas: Quotas = field(default_factory=Quotas)
+    handles: bool = True
     federation: Federation = LOOPBACK
     port: int = 0
     runner: web.AppRunner | None = None
@@ -93,7 +96,7 @@ class Site:
             self.port = free_port()
             self.data.mkdir()
             create_server_key(self.data)
-        config = Config(self.url, federation=self.federation, quotas=self.quotas)
+        config = Config(self.url, federation=self.federation, quotas=self.quotas, handles=self.handles)
         self.runner = create_runner(create_app(config, self.data, self.clock))
         await self.runner.setup()
         await web.TCPSite(self.runner, "127.0.0.1", self.port).start()
@@ -153,17 +156,22 @@ class Person:
         grant = (await self.site.ask("POST", "/v1/sessions", encode(asked))).as_(SessionGrant)
         self.authorization = f"Bearer {grant.token.hex()}"
 
-    async def ask(self, method: str, path: str, statement: Statement | None = None) -> Answer:
+    async def ask(self, method: str, path: str, statement: Statement | None = None, **headers: str) -> Answer:
         """`path` is below the vault."""
         body = None if statement is None else encode(statement)
         whole = f"/v1/vaults/{self.vault.hex()}{path}"
-        return await self.site.ask(method, whole, body, Authorization=self.authorization)
+        return await self.site.ask(method, whole, body, Authorization=self.authorization, **headers)
 
     async def open_mailbox(self, kind: MailboxKind = MailboxKind.PARCELS) -> OwnMailbox:
         mailbox = new_mailbox(self.site.host, self.site.fingerprint, secrets.token_bytes(64))
         done = await self.ask("PUT", f"/mailboxes/{mailbox.read_id.hex()}", opening(mailbox, kind))
         assert done.status == 204, done.body
         return mailbox
+
+    async def take_handle(self, name: str, secret: bytes = b"", network: str = "127.0.0.1") -> Answer:
+        """Asks for a handle; without a secret it is private."""
+        put, path = PutHandle(secret), f"/handles/{handle_id(name).hex()}"
+        return await self.ask("PUT", path, put, **{"X-Forwarded-For": network})
 
     async def parcels(self, after: int = 0) -> ParcelPage:
         return (await self.ask("GET", f"/parcels?after={after}")).as_(ParcelPage)

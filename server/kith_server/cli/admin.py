@@ -53,7 +53,8 @@ def vaults(context: click.Context, data: Path | None, as_json: bool) -> None:
     found = with_database(data_dir(data), lambda database: SqliteVaults(database).figures())
     rows = [_describe(vault) for vault in found]
     lines = [
-        f"{row['id']}  {row['members']} members  {row['records']} records  {row['bytes']} bytes  last {row['last']}"
+        f"{row['id']}  {row['members']} members  {row['records']} records  {row['bytes']} bytes"
+        f"  {row['handles']} handles  last {row['last']}"
         for row in rows
     ]
     tell(as_json, {"vaults": rows}, "\n".join(lines) or "There are no vaults yet.")
@@ -126,6 +127,7 @@ def _describe(vault: VaultFigures) -> dict[str, object]:
         "records": vault.records,
         "bytes": vault.size,
         "quota": vault.quota,
+        "handles": vault.handles,
         "last": datetime.fromtimestamp(vault.last / 1000, UTC).date().isoformat(),
     }
 

@@ -90,6 +90,7 @@ def _examine(directory: Path) -> Iterator[Check]:
         yield "settings", False, str(error)
         return
     yield "settings", True, f"url {config.url}, registration {config.registration}"
+    yield "handles", True, "people may choose one" if config.handles else "off: nobody is found by one"
     yield from _examine_holes(config)
     try:
         load_server_key(directory)

@@ -14,9 +14,11 @@ import pysqlite3.dbapi2 as driver
 from kith_protocol.chain import Chain, begin, extend, freeze_chain
 from kith_protocol.commit import parse_commit
 from kith_protocol.errors import KithError
+from kith_protocol.handle import HANDLE_ID_BYTES
 from kith_protocol.sealedkeys import parse_keys
 from kith_protocol.suite import digest
 from kith_protocol.tree import Tree
+from kith_protocol.wire import INVITE_SECRET_BYTES
 
 if TYPE_CHECKING:
     from sqlite3 import Connection
@@ -70,6 +72,7 @@ def check_vault(connection: Connection, vault: bytes) -> Iterator[Finding]:
     if (row[4], row[5]) != (len(hashes), history_bytes + record_bytes):
         yield Finding(vault, "The figures on record are wrong: the quota may be, too.")
     yield from _check_replaced(connection, vault)
+    yield from _check_handles(connection, vault)
     strays = connection.execute("SELECT count(*) FROM blobs WHERE vault = ?", (vault,)).fetchone()[0] - len(hashes)
     if strays:
         yield Finding(vault, f"{strays} sealed records belong to nothing that stands.")
@@ -85,6 +88,13 @@ def _check_replaced(connection: Connection, vault: bytes) -> Iterator[Finding]:
             yield Finding(vault, f"The replaced record {record.hex()} is damaged.")
     if connection.execute("SELECT replaced FROM vaults WHERE vault = ?", (vault,)).fetchone()[0] != size:
         yield Finding(vault, "The figure of replaced bytes on record is wrong.")
+
+
+def _check_handles(connection: Connection, vault: bytes) -> Iterator[Finding]:
+    """A handle that leads to half a secret would let nobody in, and nobody would know why."""
+    for handle, secret in connection.execute("SELECT handle, secret FROM handles WHERE vault = ?", (vault,)):
+        if len(handle) != HANDLE_ID_BYTES or (secret is not None and len(secret) != INVITE_SECRET_BYTES):
+            yield Finding(vault, "A handle is damaged; its person can remove it and choose it again.")
 
 
 def _check_chain(connection: Connection, vault: bytes) -> tuple[Chain, int]:

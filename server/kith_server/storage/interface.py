@@ -136,6 +136,7 @@ class VaultFigures:
     quota: int | None
     last: int
     """When the last commit came, in milliseconds."""
+    handles: int
 
 
 class VaultStore(Protocol):

@@ -21,6 +21,8 @@ MAX_PAGE_BYTES: Final = 1024 * 1024
 """Parcels in one page, together."""
 MAX_GREETINGS: Final = 1000
 """Open invites of one vault."""
+MAX_HANDLES: Final = 3
+"""Handles of one vault, private ones too: one that is used, one to change to, and one to spare."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +108,22 @@ class MailboxStore(Protocol):
 
         The slot of a parcel that nobody read takes the same sequence again: its sender must not be told "have".
         """
+
+
+class HandleStore(Protocol):
+    """Handles, by their ids."""
+
+    async def put(self, vault: bytes, handle: bytes, secret: bytes | None) -> None:
+        """Keeps a handle for `vault`, to be found with `secret`, or by nobody; the same vault may change that.
+
+        Raises `HttpRefusal` where it belongs to another vault, `LimitExceeded`.
+        """
+
+    async def delete(self, vault: bytes, handle: bytes) -> None:
+        """Gives a handle up; nothing happens where the vault has no such handle."""
+
+    async def find(self, handle: bytes) -> bytes | None:
+        """What whoever asks for a handle gets. An unknown and a private one take the same steps."""
 
 
 class RelayStore(Protocol):

@@ -120,7 +120,8 @@ class SqliteVaults:
     async def figures(self) -> list[VaultFigures]:
         def work(connection: Connection) -> list[VaultFigures]:
             query = (
-                "SELECT v.vault, v.chain, v.records, v.bytes, v.quota, c.received FROM vaults v"
+                "SELECT v.vault, v.chain, v.records, v.bytes, v.quota, c.received,"
+                " (SELECT count(*) FROM handles h WHERE h.vault = v.vault) FROM vaults v"
                 " JOIN commits c ON c.vault = v.vault AND c.number = v.number WHERE v.closed = 0 ORDER BY v.vault"
             )
             return [VaultFigures(*row) for row in connection.execute(query)]
