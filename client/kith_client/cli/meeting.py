@@ -20,7 +20,7 @@ from kith_client.cli.seam import Book
 from kith_client.cli.session import one_line, today_of, with_book
 from kith_client.relations.invites import InviteRow, list_invites, revoke_invite
 from kith_client.relations.peers import PeerRow, list_peers
-from kith_client.relations.verify import mark_verified, safety_number_of
+from kith_client.relations.verify import NumbersDiffer, mark_verified, safety_number_of
 
 if TYPE_CHECKING:
     from kith_client.transport import HomeServer
@@ -196,7 +196,11 @@ async def verify_command(book: Book, out: Output, peer: str, number: str | None)
         return
     contact = book.contents[found].value("contact")
     about = contact if isinstance(contact, bytes) else None
-    edit = mark_verified(book.contents, book.stamp(), found, one_line(number))
+    try:
+        edit = mark_verified(book.contents, book.stamp(), found, one_line(number))
+    except NumbersDiffer as differ:
+        await book.apply(differ.edit, [entry(f"saw another safety number than {name}", about)])
+        raise
     await book.apply(edit, [entry(f"compared safety numbers with {name}", about)])
     trust = str(book.contents[found].units["trust"].value)
     out.message(f"The numbers agree: {name} is {trust}.")

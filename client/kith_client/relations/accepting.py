@@ -71,7 +71,7 @@ def accept(
     person = opened.persona.person
     _check_person(contents, person, contact)
     draft = Draft(contents, stamp)
-    pending = _answer(draft, invite, opened, host, fingerprint)
+    pending = begin_channel(draft, invite, opened, host, fingerprint)
     name = opened.greeting.name
     granted = [facet_name(facet) for facet in facets]
     peer = attach(draft, pending, person, name, invite.host, contact, granted)
@@ -95,8 +95,13 @@ def _check_person(contents: Contents, person: bytes, contact: bytes | None) -> N
         )
 
 
-def _answer(draft: Draft, invite: Invite, opened: OpenedGreeting, host: str, fingerprint: bytes) -> bytes:
-    """A waiting channel with its answer; `peer` is still to be filled in."""
+def begin_channel(
+    draft: Draft, invite: Invite, opened: OpenedGreeting, host: str, fingerprint: bytes, expect: bytes | None = None
+) -> bytes:
+    """A waiting channel with its answer; `peer` is still to be filled in.
+
+    `expect` is the person id of who must have made the invite. Raises what `make_answer` raises.
+    """
     stamp, contents = draft.stamp, draft.contents
     answer, pending = make_answer(
         invite,
@@ -107,6 +112,7 @@ def _answer(draft: Draft, invite: Invite, opened: OpenedGreeting, host: str, fin
         inbox=new_mailbox(host, fingerprint, stamp.random(NEW_MAILBOX_RANDOM_BYTES)),
         secret=stamp.random(KEY_BYTES),
         nonce=stamp.random(NONCE_BYTES),
+        expect=expect,
         known=known_persons(contents),
     )
     values: dict[str, Value] = {"state": RelationshipState.ANSWERED.value, "peer": b"", "step": answer}

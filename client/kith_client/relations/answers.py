@@ -20,8 +20,10 @@ from kith_client.relations.joining import (
     peer_of_person,
 )
 from kith_client.relations.records import Channel, InviteRecord, InviteState
+from kith_client.relations.suspicion import doubted
+from kith_client.relations.vouching import tell_of_stranger, vouch
 from kith_protocol.encoding import Value, encode
-from kith_protocol.errors import BadKey, BadSignature, DecodingError, Refused, Undecryptable
+from kith_protocol.errors import Alarm, BadKey, BadSignature, DecodingError, Refused, Undecryptable
 from kith_protocol.handshake import OpenedAnswer, OpenedFinish, make_finish, open_answer, open_finish
 from kith_protocol.mailbox import NEW_MAILBOX_RANDOM_BYTES, new_mailbox
 from kith_protocol.persona import OwnPersona
@@ -40,9 +42,16 @@ def take_answer(inbox: Inbox, invite_id: bytes, stored: StoredParcel, me: OwnPer
     if digest(stored.parcel) == invite.answer:
         inbox.handle(stored)  # taken in before, and not yet deleted
         return
+    expected = invite.expected
+    expect = None if expected is None else expected.person
     try:
-        answer = open_answer(invite.own, stored.parcel, me, known=known_persons(draft.contents))
+        answer = open_answer(invite.own, stored.parcel, me, expect=expect, known=known_persons(draft.contents))
     except DOES_NOT_OPEN:
+        return
+    except Alarm:
+        inbox.handle(stored)
+        if expected is not None:
+            tell_of_stranger(inbox, invite, expected)
         return
     except Refused as refusal:
         inbox.handle(stored)
@@ -85,6 +94,8 @@ def _may_connect(inbox: Inbox, invite: InviteRecord, answer: OpenedAnswer, me: O
     peer = peer_of_person(contents, person)
     channels = open_channels(contents, peer.id) if peer is not None else []
     if is_connected(channels):
+        if invite.expected is not None:
+            return False  # introduced twice, or connected in another way meanwhile
         text = "Somebody with whom you are connected already answered another invite of yours; nothing changed."
         inbox.tell("invite", invite.id, text)
         return False
@@ -93,12 +104,11 @@ def _may_connect(inbox: Inbox, invite: InviteRecord, answer: OpenedAnswer, me: O
         return False
     other = open_peer_of_contact(contents, invite.contact) if invite.contact is not None else None
     if other is not None and other.person != person:
-        inbox.tell(
-            "alarm",
-            invite.id,
+        text = (
             f"{answer.body.name} answered an invite that you made for a contact, but the contact belongs to another "
-            "person. They were not connected. Ask them whether they began anew.",
+            "person. They were not connected. Ask them whether they began anew."
         )
+        inbox.tell("alarm", invite.id, f"{text} {doubted(inbox.draft, other)}".rstrip())
         return False
     return True
 
@@ -124,8 +134,10 @@ def _connect(inbox: Inbox, invite: InviteRecord, answer: OpenedAnswer, me: OwnPe
     peer = attach(draft, channel, answer.persona.person, name, host, invite.contact, invite.facets)
     draft.change(channel, {"peer": peer})
     draft.change(invite.id, {"peer": peer})
+    if invite.expected is not None:
+        vouch(draft, peer, invite.expected.by)
     end_others(draft, peer, channel)
-    inbox.event(peer, "accepted your invite")
+    inbox.event(peer, "accepted your invite" if invite.expected is None else "was introduced to you")
 
 
 def _second(answer: OpenedAnswer) -> str:

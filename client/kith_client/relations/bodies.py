@@ -1,5 +1,7 @@
 """Taking in what stands inside a peer's parcel: shares, withdrawals, a change of key or address, a farewell.
 
+Introductions are taken in by `introductions`.
+
 Newest version wins, whatever the order of arrival: of a whole batch only the newest message about each item is taken
 in, so that a peer who sends very many costs little. One message that is refused does not stop the others.
 """
@@ -15,6 +17,7 @@ from msgspec.structs import replace
 
 from kith_client.relations import records
 from kith_client.relations.inbox import Inbox
+from kith_client.relations.introductions import Heard
 from kith_client.relations.records import ANNOUNCED, Channel, TheirItem
 from kith_client.relations.rekeying import acknowledge, address_changed
 from kith_protocol import labels
@@ -46,6 +49,7 @@ class Bodies:
     def __init__(self, inbox: Inbox) -> None:
         self._inbox = inbox
         self._items: dict[bytes, _Items] = {}
+        self._introductions = Heard(inbox)
 
     @cached_property
     def _known(self) -> dict[bytes, list[TheirItem]]:
@@ -62,6 +66,8 @@ class Bodies:
         for message in body.messages:
             if isinstance(message, Share | Withdraw):
                 items.read(message)
+            else:
+                self._introductions.read(channel, message)
         items.hear(body.versions)
         acknowledge(self._inbox.draft, _fresh(self._inbox, channel.id), dict(body.acknowledged))
         # Both kinds of address count with the parcel's sequence, so that the first of a parcel is the only one.

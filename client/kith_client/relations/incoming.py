@@ -21,7 +21,6 @@ from kith_client.relations.server_side import takes_answers
 from kith_client.stamp import Contents, Stamp, the_one
 from kith_protocol.errors import BadKey, BadSignature, DecodingError, Refused, Undecryptable
 from kith_protocol.handshake import Established
-from kith_protocol.introduction import Introduce
 from kith_protocol.parcel import ParcelBody, ParcelContext, open_parcel
 from kith_protocol.relationship import RelationshipEvent, RelationshipState, Side, SlotKind, next_state, slot_of
 from kith_protocol.wire import StoredParcel
@@ -103,7 +102,7 @@ def _take_parcel(inbox: Inbox, bodies: Bodies, channel: Channel, stored: StoredP
         body = open_parcel(_context(established, own, stored), channel.mine.seal_keys, stored.parcel)
     except (Undecryptable, Refused, DecodingError, BadKey):
         return  # also what a later version sends: it stays for a program that understands it
-    if not _confirmed(inbox, channel, established, body) or _is_for_later(body):
+    if not _confirmed(inbox, channel, established, body):
         return
     inbox.handle(stored)
     mark_used(inbox.draft, records.read_channel(channel.id, inbox.draft.contents[channel.id]), own)
@@ -121,10 +120,6 @@ def _confirmed(inbox: Inbox, channel: Channel, established: Established, body: P
     state = next_state(channel.state, RelationshipEvent.CONFIRMED)
     inbox.draft.change(channel.id, {"state": state.value})
     return True
-
-
-def _is_for_later(body: ParcelBody) -> bool:
-    return any(isinstance(message, Introduce) for message in body.messages)
 
 
 def _finish_slot(established: Established) -> bytes:

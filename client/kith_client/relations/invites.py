@@ -10,7 +10,7 @@ from kith_client.book.me import my_name
 from kith_client.relations import records
 from kith_client.relations.draft import Draft
 from kith_client.relations.joining import open_peer_of_contact, shortened
-from kith_client.relations.records import InviteRecord, InviteState
+from kith_client.relations.records import Expected, InviteRecord, InviteState
 from kith_client.stamp import Contents, Edit, Stamp
 from kith_protocol.encoding import encode
 from kith_protocol.errors import Refused
@@ -71,11 +71,31 @@ def create_invite(
         raise Refused("invite-expired", "An invite has to expire in the future.")
     if contact is not None and open_peer_of_contact(contents, contact):
         raise Refused("already-connected", "This contact is a peer's already; 'kith peers' shows how far it is.")
-    persona, name = records.own_persona(contents), display_name_of_mine(contents)
+    draft = Draft(contents, stamp)
+    record = add_invite(draft, host, fingerprint, facets, contact, expires)
+    return NewInvite(
+        draft.edit, record, format_link(records.read_invite(record, draft.contents[record]).own.invite), expires
+    )
+
+
+def add_invite(
+    draft: Draft,
+    host: str,
+    fingerprint: bytes,
+    facets: Iterable[str],
+    contact: bytes | None,
+    expires: int,
+    expected: Expected | None = None,
+) -> bytes:
+    """The record of a fresh invite; `expected` alone may answer it, where given.
+
+    Raises `Refused` (`no-name`), `BadValue` for a facet that cannot be.
+    """
+    stamp = draft.stamp
+    persona, name = records.own_persona(draft.contents), display_name_of_mine(draft.contents)
     randomness = stamp.random(NEW_INVITE_RANDOM_BYTES)
     own = new_invite(host, fingerprint, persona.raw, name, expires, reusable=False, randomness=randomness)
-    draft = Draft(contents, stamp)
-    record = draft.add(
+    return draft.add(
         "invite",
         {
             "invite": encode(own),
@@ -86,9 +106,9 @@ def create_invite(
             "reusable": False,
             "state": InviteState.OPEN.value,
             "created": stamp.now,
+            "expected": None if expected is None else expected.to_value(),
         },
     )
-    return NewInvite(draft.edit, record, format_link(own.invite), expires)
 
 
 def greeting_for(invite: InviteRecord) -> tuple[bytes, bytes, int]:

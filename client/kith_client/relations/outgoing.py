@@ -13,6 +13,7 @@ from typing import Final
 from kith_client.relations import records
 from kith_client.relations.bodies import channel_items
 from kith_client.relations.draft import Draft
+from kith_client.relations.introductions import INTRODUCE, Said, said
 from kith_client.relations.own_keys import PUT
 from kith_client.relations.payloads import payload_for, wanted
 from kith_client.relations.planning import SENDING, digest_for, narrowed
@@ -38,8 +39,9 @@ BYE_SEQUENCE: Final = 1
 _SLOTS: Final = {REKEY: SlotKind.REKEY, STATE: SlotKind.STATE, BYE: SlotKind.BYE}
 
 Key = tuple[bytes, str, int, bytes]
-"""Names one thing to send: channel id; `ANSWER`, `FINISH`, `REKEY`, `STATE`, `BYE` or an item's id in hex; version or
-sequence; write id of the mailbox, because a receipt counts only while the peer reads there."""
+"""Names one thing to send: channel id; `ANSWER`, `FINISH`, `REKEY`, `STATE`, `BYE`, an item's id in hex, or `INTRODUCE`
+and an introduction's; version or sequence; write id of the mailbox, because a receipt counts only while the peer reads
+there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +73,7 @@ def outgoing(contents: Contents, stamp: Stamp, skip: Container[Key] = frozenset(
     """
     relevant = narrowed(contents)
     theirs = records.their_items(contents)
+    talk = said(contents, stamp.now)
     found: list[Outgoing] = []
     for channel in records.channels(contents):
         found += [step for step in _steps(channel) if step.key not in skip]
@@ -81,8 +84,14 @@ def outgoing(contents: Contents, stamp: Stamp, skip: Container[Key] = frozenset(
         to = established.outbox.mailbox
         due = {key: item for key, item in due.items() if (channel.id, key.hex(), item.version, to) not in skip}
         sender = _Sender(channel, established, channel_items(theirs, channel.id), stamp)
-        said = announcements(channel).items()
-        found += [sender.announcement(what, n) for what, n in said if (channel.id, what, n, to) not in skip]
+        told = announcements(channel).items()
+        found += [sender.announcement(what, n) for what, n in told if (channel.id, what, n, to) not in skip]
+        introducing = due_introductions(channel, talk).items()
+        found += [
+            sender.introduction(what, *each)
+            for what, each in introducing
+            if (channel.id, what, each[1], to) not in skip
+        ]
         if due and channel.state in SENDING:
             found += sender.parcels(relevant, due)
     return found
@@ -95,11 +104,19 @@ def announcements(channel: Channel) -> dict[str, int]:
         return {BYE: BYE_SEQUENCE} if mine.bye else {}
     if channel.state not in SENDING:
         return {}
-    said = {REKEY: mine.keys[0].sequence if mine.under_way else 0, STATE: mine.told.sequence}
-    return {what: sequence for what, sequence in said.items() if sequence > mine.put.get(what, 0)}
+    told = {REKEY: mine.keys[0].sequence if mine.under_way else 0, STATE: mine.told.sequence}
+    return {what: sequence for what, sequence in told.items() if sequence > mine.put.get(what, 0)}
 
 
-def is_outdated(channel: Channel | None, key: Key) -> bool:
+def due_introductions(channel: Channel, talk: Said) -> dict[str, tuple[bytes, int, Message]]:
+    """What of all that is said about introductions the peer has yet to hear."""
+    if channel.state not in SENDING:
+        return {}
+    mine = talk.get(channel.id, {})
+    return {what: each for what, each in mine.items() if each[1] > channel.mine.put.get(what, 0)}
+
+
+def is_outdated(channel: Channel | None, key: Key, talk: Said) -> bool:
     """Whether what was sealed for `key` must not arrive any more, because something else holds by now."""
     _, what, version, mailbox = key
     if channel is None or (channel.ended and what != BYE):
@@ -110,6 +127,8 @@ def is_outdated(channel: Channel | None, key: Key) -> bool:
         return True
     if what in _SLOTS:
         return announcements(channel).get(what) != version
+    if what.startswith(INTRODUCE):
+        return talk.get(channel.id, {}).get(what, (b"", 0))[1] != version
     return any(key.hex() == what and item.version > version for key, item in channel.items.items())
 
 
@@ -147,7 +166,7 @@ def _note_receipt(draft: Draft, channel: Channel, what: str, version: int) -> No
     if what == BYE:
         draft.change(channel.id, {}, without=["bye"])
         return
-    if what in _SLOTS:
+    if what in _SLOTS or what.startswith(INTRODUCE):
         if version > channel.mine.put.get(what, 0):
             draft.change(channel.id, {PUT + what: version})
         return
@@ -211,6 +230,10 @@ class _Sender:
             newest = self._channel.mine.keys[0]
             messages[REKEY] = (Rekey(SealKey(newest.seed).public, newest.inbox.address),)
         return self._seal(what, sequence, self._slot(_SLOTS[what]), messages[what])
+
+    def introduction(self, what: str, introduction: bytes, sequence: int, message: Message) -> Outgoing:
+        """The parcel that says something about an introduction."""
+        return self._seal(what, sequence, self._slot(SlotKind.INTRODUCE, introduction), (message,))
 
     def _slot(self, kind: SlotKind, name: bytes = b"") -> bytes:
         return slot_of(self._established.rs, self._side.sends, kind, name)

@@ -44,6 +44,18 @@ class InviteState(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Expected:
+    """Whose answer alone an invite takes: that of a person to whom I was introduced."""
+
+    person: bytes
+    by: bytes
+    """Person id of the introducer."""
+
+    def to_value(self) -> dict[str, Value]:
+        return {"person": self.person, "by": self.by}
+
+
+@dataclass(frozen=True, slots=True)
 class InviteRecord:
     """One `invite` record."""
 
@@ -62,6 +74,8 @@ class InviteRecord:
     """SHA-256 of the answer that consumed it."""
     peer: bytes | None
     """The `peer` record of who came through it."""
+    expected: Expected | None
+    """None where anybody who has the link may answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,6 +179,7 @@ def read_invite(record: bytes, content: Content) -> InviteRecord:
         _field(content, "created", int),
         _optional(content, "answer", bytes),
         _optional(content, "peer", bytes),
+        _expected(content.value("expected")),
     )
 
 
@@ -312,6 +327,16 @@ def _by_id(content: Content, prefix: str) -> Iterator[tuple[bytes, Value]]:
                 yield bytes.fromhex(key.removeprefix(prefix)), unit.value
             except ValueError:
                 raise DecodingError(f"A record of the kind {content.kind} has a damaged unit name.") from None
+
+
+def _expected(value: Value) -> Expected | None:
+    match value:
+        case None:
+            return None
+        case {"person": bytes(person), "by": bytes(by)}:
+            return Expected(person, by)
+        case _:
+            raise DecodingError("A record of the kind invite is damaged.")
 
 
 def _item(value: Value) -> Item:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from kith_client.relations.homes import read_home
+from kith_client.relations.introduction_records import read_introducing, read_introduction
 from kith_client.relations.records import own_persona, read_channel, read_invite, read_peer, read_their_item
 from kith_protocol.content import Content
 from kith_protocol.errors import DecodingError
@@ -16,6 +17,8 @@ from kith_protocol.errors import DecodingError
 _READERS: Final[Mapping[str, Callable[[bytes, Content], object]]] = {
     "channel": read_channel,
     "home": read_home,
+    "introducing": read_introducing,
+    "introduction": read_introduction,
     "invite": read_invite,
     "peer": read_peer,
     "persona": lambda record, content: own_persona({record: content}),

@@ -2,16 +2,34 @@
 
 from __future__ import annotations
 
+from kith_client.book.layers import Layers
 from kith_client.relations import records
 from kith_client.relations.draft import Draft
 from kith_client.relations.joining import persona_in
+from kith_client.relations.suspicion import doubted
+from kith_client.relations.trust import raised
 from kith_client.stamp import Contents, Edit, Stamp
 from kith_protocol.errors import Refused
 from kith_protocol.persona import safety_number
-from kith_protocol.relationship import Trust, trust_after
+from kith_protocol.relationship import Trust
 from kith_protocol.suite import equal
 
 DIGITS = 60
+
+
+class NumbersDiffer(Refused):
+    """The peer sees another safety number (`safety-number-differs`)."""
+
+    def __init__(self, edit: Edit, blame: str = "") -> None:
+        text = (
+            "The numbers differ: somebody may sit between you, or the other began anew. Do not share anything with "
+            "this peer before you know why."
+        )
+        super().__init__("safety-number-differs", text)
+        self.edit = edit
+        """What has to be remembered of it: the peer is unverified, and an issue is left."""
+        self.shown = f"{text} {blame}".rstrip()
+        """The sentence for the person, with the name of who introduced the two. Never logged."""
 
 
 def safety_number_of(contents: Contents, peer: bytes) -> str:
@@ -26,26 +44,27 @@ def safety_number_of(contents: Contents, peer: bytes) -> str:
 def mark_verified(contents: Contents, stamp: Stamp, peer: bytes, number: str) -> Edit:
     """Remembers that both read the same number; spaces and hyphens do not count.
 
-    Raises `Refused` (`safety-number` where it has not 60 digits, `safety-number-differs`).
+    Raises `Refused` (`safety-number` where it has not 60 digits), `NumbersDiffer`, whose edit is to be applied.
     """
     digits = "".join(sign for sign in number if sign not in " -\t\u00a0\n")
     if len(digits) != DIGITS or not (digits.isascii() and digits.isdigit()):
         raise Refused("safety-number", f"A safety number has {DIGITS} digits. Ask the other to read out all of them.")
     if not equal(digits.encode(), safety_number_of(contents, peer).replace(" ", "").encode()):
-        raise Refused(
-            "safety-number-differs",
-            "The numbers differ: somebody may sit between you, or the other began anew. Do not share anything with "
-            "this peer before you know why.",
-        )
-    trust = trust_after(_trust(records.peer_at(contents, peer).trust), Trust.VERIFIED)
+        raise NumbersDiffer(*_distrust(contents, stamp, peer))
+    trust = raised(records.peer_at(contents, peer).trust, Trust.VERIFIED.value)
     draft = Draft(contents, stamp)
-    draft.change(peer, {"trust": trust.value})
+    draft.change(peer, {"trust": trust})
     return draft.edit
 
 
-def _trust(text: str) -> Trust:
-    """`introduced:<person id>` counts as introduced; whatever is unknown, as unverified."""
-    try:
-        return Trust(text.partition(":")[0])
-    except ValueError:
-        return Trust.UNVERIFIED
+def _distrust(contents: Contents, stamp: Stamp, peer: bytes) -> tuple[Edit, str]:
+    draft = Draft(contents, stamp)
+    blame = doubted(draft, records.peer_at(contents, peer))
+    draft.change(peer, {"trust": Trust.UNVERIFIED.value})
+    name = Layers(contents).peer_names(peer)[0]
+    text = (
+        f"The safety number that {name} reads out is another one than yours: somebody may sit between you, or {name} "
+        "began anew. Until you know why, share nothing. 'kith forget' ends the relationship."
+    )
+    draft.tell("alarm", peer, f"{text} {blame}".rstrip())
+    return draft.edit, blame

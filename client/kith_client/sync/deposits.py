@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 
 from kith_client.errors import ServerRefused, ServerUnreachable
 from kith_client.mirror import Request
+from kith_client.relations.introductions import said
 from kith_client.relations.outgoing import Key, Outgoing, is_outdated, outgoing, receipted
 from kith_client.relations.records import channel_at
 from kith_client.stamp import Contents, Edit, Stamp, overlay
@@ -88,10 +89,11 @@ def _parted(vault: Vault, requests: Iterable[Request]) -> tuple[list[_Sent], lis
     """The kept requests: those that still count, and those that something newer replaces."""
     waiting: list[_Sent] = []
     late: list[_Sent] = []
+    talk = said(vault.contents, vault.clock())
     for request in requests:
         sent = _opened(vault, request)
         channel = channel_at(vault.contents, sent.key[0])
-        (late if is_outdated(channel, sent.key) else waiting).append(sent)
+        (late if is_outdated(channel, sent.key, talk) else waiting).append(sent)
     return waiting, late
 
 

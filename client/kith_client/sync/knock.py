@@ -138,10 +138,18 @@ async def sealed(statement: ServerStatement, arguments: Arguments, now: int) -> 
 
 
 async def fetch_greeting(
-    vault: Vault, server: HomeServer, host: str, fingerprint: bytes, link_id: bytes
+    vault: Vault,
+    server: HomeServer,
+    host: str,
+    fingerprint: bytes,
+    link_id: bytes,
+    patience: float = GREETING_DEADLINE,
 ) -> GreetingResult:
-    """Asks `host` for the greeting behind an invite. Raises `ServerUnreachable` where it does not answer now."""
-    errand = Errand(vault, server, GREETING_DEADLINE)
+    """Asks `host` for the greeting behind an invite, for `patience` seconds.
+
+    Raises `ServerUnreachable` where it does not answer now.
+    """
+    errand = Errand(vault, server, patience)
     request, raw = await sealed(await errand.statement(host, fingerprint), FetchGreeting(link_id), vault.clock())
     hash_ = request_hash(raw)
     answer = await errand.carry(host, raw)

@@ -16,6 +16,7 @@ from kith_client.relations.incoming import take_in
 from kith_client.relations.upkeep import plan
 from kith_client.stamp import Edit, overlay
 from kith_client.sync.deposits import deposit
+from kith_client.sync.introductions import use_links
 from kith_client.sync.places import keep_places
 from kith_client.sync.pull import Progress, no_progress, pull
 from kith_client.sync.push import push_all, settle_pending
@@ -78,9 +79,10 @@ async def sync(
         report.parcels_in += len(taken.handled)
         if not cursor:
             break
+    lied = await use_links(vault, server, patience)
     closed = await keep_places(vault, server)
     deposited = await deposit(vault, server, patience)
-    report.parcels_out, report.waiting, report.alarms = deposited.receipts, deposited.waiting, deposited.alarms
+    report.parcels_out, report.waiting, report.alarms = deposited.receipts, deposited.waiting, lied + deposited.alarms
     await _commit(vault, server, {**closed, **deposited.edit}, report)
     report.head = vault.chain.number
     return report

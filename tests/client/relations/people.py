@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from kith_client.book import grants, me
@@ -11,12 +12,15 @@ from kith_client.contacts.model import Property
 from kith_client.relations.accepting import Accepted, accept, check_link
 from kith_client.relations.inbox import TakenIn
 from kith_client.relations.incoming import take_in
+from kith_client.relations.introduced import IntroductionRow, agree, decline, links_to_use, list_introductions
+from kith_client.relations.introducing import introduce
 from kith_client.relations.invites import NewInvite, create_invite
 from kith_client.relations.outgoing import Outgoing, outgoing, receipted
 from kith_client.relations.peers import their_properties
 from kith_client.relations.records import channels, own_persona, peers
 from kith_client.relations.server_side import cleared, server_side
 from kith_client.relations.upkeep import plan
+from kith_client.relations.vouching import accept_introduced
 from kith_client.stamp import Edit, Stamp, the_one
 from kith_protocol.content import Content, content_of
 from kith_protocol.encoding import decode_map, encode_map
@@ -109,6 +113,28 @@ class Person:
         self.commit(accepted.edit)
         return accepted
 
+    def introduce(self, one: str, other: str, text: str = "") -> bytes:
+        """Introduces two peers, by the names that they give themselves; the record."""
+        both = self.peer_named(one), self.peer_named(other)
+        new = introduce(self.contents, self.stamp(), *both, text)
+        self.commit(new.edit)
+        return new.id
+
+    def requests(self) -> list[IntroductionRow]:
+        """Introductions that wait for this person's decision."""
+        rows = list_introductions(self.contents, self.now)
+        return [row for row in rows if row.state == "open"]
+
+    def agree(self, *facets: str, contact: bytes | None = None) -> None:
+        """Agrees to the only introduction."""
+        (row,) = self.requests()
+        self.commit(agree(self.contents, self.stamp(), row.id, facets, contact))
+
+    def decline(self) -> None:
+        """Declines the only introduction."""
+        (row,) = self.requests()
+        self.commit(decline(self.contents, self.stamp(), row.id))
+
     def grant(self, peer: bytes, facet: str) -> None:
         self.commit(grants.grant(self.contents, self.stamp(), grants.Target("peer", (peer,), ""), facet))
 
@@ -138,6 +164,16 @@ class Person:
         self.issues += taken.issues
         self.events += taken.events
         return taken
+
+    def use_links(self, server_at: Callable[[str], SimServer]) -> None:
+        """Accepts the invites that introducers passed on."""
+        for each in links_to_use(self.contents, self.now):
+            assert each.link is not None
+            greeting = server_at(each.link.host).greetings.get(each.link.invite.link_id)
+            used = accept_introduced(self.contents, self.stamp(), each.id, greeting, self.host, b"F" * 16)
+            self.commit(used.edit)
+            self.issues += used.issues
+            self.events += used.events
 
     def to_send(self) -> list[Outgoing]:
         self.commit(plan(self.contents, self.stamp()).edit)
@@ -201,6 +237,7 @@ class World:
     def sync(self, person: Person) -> int:
         """Fetches, plans, sends; the number of puts."""
         person.fetch()
+        person.use_links(self.server_at)
         sent = person.to_send()
         for out in sent:
             self.deliver(person, out)

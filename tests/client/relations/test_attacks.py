@@ -19,7 +19,6 @@ from kith_client.stamp import of_kind
 from kith_protocol.encoding import encode
 from kith_protocol.errors import Alarm, KithError, Refused
 from kith_protocol.handshake import make_answer
-from kith_protocol.introduction import Introduce
 from kith_protocol.invite import Invite, open_greeting, parse_link
 from kith_protocol.mailbox import new_mailbox
 from kith_protocol.parcel import (
@@ -476,13 +475,6 @@ def test_a_withheld_item_shows_because_later_parcels_name_its_version() -> None:
     world.deliver(anna, withheld)
     bob.fetch()
     assert list_peers(bob.contents)[0].missing == 0
-
-
-def test_an_introduction_stays_for_a_later_version() -> None:
-    world = acquainted(*PAIR)
-    anna, bob = world["anna"], world["bob"]
-    message = Introduce(b"i" * 16, "Dora", b"p" * 32, "you two!", 2**50)
-    assert anna.take([crafted(bob, anna, [message])]).handled == ()
 
 
 def test_a_farewell_ends_the_relationship_and_later_parcels_change_nothing() -> None:
