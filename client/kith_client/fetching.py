@@ -11,7 +11,7 @@ from kith_client.mirror import Mirror
 from kith_client.record_index import RecordIndex
 from kith_client.stamp import Contents
 from kith_client.sync.feed import FeedVerifier, check_tree
-from kith_client.sync.pull import Progress, receive
+from kith_client.sync.receiving import Progress, receive
 from kith_client.transport import HomeServer
 from kith_client.vault import RecordKeys
 from kith_protocol.chain import freeze_chain

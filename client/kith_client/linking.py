@@ -23,8 +23,9 @@ from kith_client.removing import remove_device as remove_device
 from kith_client.setup import check_unused, keep_keys, new_device, new_home
 from kith_client.stamp import Contents, Edit, the_one
 from kith_client.sync.building import adding
-from kith_client.sync.pull import Progress, no_progress, pull
+from kith_client.sync.pull import pull
 from kith_client.sync.push import commit, settle_pending
+from kith_client.sync.receiving import Progress, no_progress
 from kith_client.transport import HomeServer
 from kith_client.vault import Clock, Vault, system_clock
 from kith_protocol.chain import Chain

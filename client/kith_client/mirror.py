@@ -25,6 +25,10 @@ CHAIN: Final = "chain"
 """State: the frozen chain, the high-water mark of what this device verified."""
 PENDING: Final = "pending"
 """State: the push whose outcome is not known yet."""
+PLACES: Final = "places"
+"""State: hashes of what the home server was asked to keep already, so that a quiet sync asks nothing."""
+CURSOR: Final = "parcels"
+"""State: where the next round goes on in the mailboxes; none: at the beginning."""
 _BATCH: Final = 500
 _COMMITS: Final = "SELECT raw, keys FROM {} WHERE length(keys) > ? ORDER BY number"
 _HISTORIES: Final = ("commits", "staged_commits")

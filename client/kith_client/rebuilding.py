@@ -18,7 +18,8 @@ from kith_client.keyfile import DeviceKeys
 from kith_client.mirror import CHAIN, Mirror, Request
 from kith_client.mirror_file import MirrorDamaged
 from kith_client.online import signed_in
-from kith_client.sync.pull import Progress, no_progress, rebase
+from kith_client.sync.applying import rebase
+from kith_client.sync.receiving import Progress, no_progress
 from kith_client.transport import HomeServer
 from kith_client.unlock import PromptForPassphrase, unlock
 from kith_client.vault import Clock, RecordKeys, system_clock

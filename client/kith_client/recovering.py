@@ -27,7 +27,7 @@ from kith_client.relations.rekeying import demand_rekeys
 from kith_client.setup import check_unused, keep_keys, new_device, new_home, pin_server
 from kith_client.stamp import Contents, Edit, Stamp, the_one
 from kith_client.sync.building import MembershipStep, build_push
-from kith_client.sync.pull import Progress, no_progress
+from kith_client.sync.receiving import Progress, no_progress
 from kith_client.transport import HomeServer
 from kith_client.vault import AUTHOR_BYTES, Clock, RecordKeys, Vault, system_clock
 from kith_protocol.chain import Chain, extend, freeze_chain, thaw_chain

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from kith_client.sync.pull import rebase
+from kith_client.sync.applying import rebase
 from kith_client.vault import UNREADABLE
 from kith_protocol.content import Content, Unit
 

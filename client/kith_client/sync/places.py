@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Final
 
 import msgspec
 
+from kith_client.mirror import PLACES
 from kith_client.relations.server_side import ServerSide, cleared, server_side
 from kith_client.stamp import Edit
 from kith_client.transport import HomeServer
 from kith_client.vault import Vault
 from kith_protocol import wire
 from kith_protocol.suite import digest
-
-DONE: Final = "places"
-"""Mirror state: hashes of what the home server was asked to keep already, so that a quiet sync asks nothing."""
 
 
 async def keep_places(vault: Vault, server: HomeServer) -> Edit:
@@ -24,11 +21,11 @@ async def keep_places(vault: Vault, server: HomeServer) -> Edit:
     Returns what is to be committed, so that other devices do not close the same ones again.
     """
     wanted = await asyncio.to_thread(server_side, vault.contents, vault.clock())
-    raw = await vault.mirror.state(DONE)
+    raw = await vault.mirror.state(PLACES)
     done: set[bytes] = set(msgspec.msgpack.decode(raw, type=list[bytes])) if raw else set()
     standing = await _do(vault, server, wanted, done)
     if standing != done:
-        await vault.mirror.set_state({DONE: msgspec.msgpack.encode(sorted(standing))})
+        await vault.mirror.set_state({PLACES: msgspec.msgpack.encode(sorted(standing))})
     return await asyncio.to_thread(cleared, vault.contents, vault.stamp(), wanted)
 
 

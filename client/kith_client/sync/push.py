@@ -10,8 +10,8 @@ from typing import Final
 from kith_client.errors import HeadMoved, ManyDeletions, ServerRefused
 from kith_client.mirror import PENDING, AcceptedPush
 from kith_client.stamp import Edit
+from kith_client.sync.applying import MANY_DELETIONS
 from kith_client.sync.building import NO_STEP, MembershipStep, build_push
-from kith_client.sync.pull import MANY_DELETIONS
 from kith_client.transport import HomeServer
 from kith_client.vault import Vault
 from kith_protocol.chain import extend, freeze_chain

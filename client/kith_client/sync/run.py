@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from kith_client.errors import HeadMoved, ServerUnreachable
+from kith_client.mirror import CURSOR
 from kith_client.relations.inbox import TakenIn
 from kith_client.relations.incoming import take_in
 from kith_client.relations.upkeep import plan
@@ -18,8 +19,9 @@ from kith_client.stamp import Edit, overlay
 from kith_client.sync.deposits import deposit
 from kith_client.sync.introductions import use_links
 from kith_client.sync.places import keep_places
-from kith_client.sync.pull import Progress, no_progress, pull
+from kith_client.sync.pull import pull
 from kith_client.sync.push import push_all, settle_pending
+from kith_client.sync.receiving import Progress, no_progress
 from kith_client.transport import HomeServer
 from kith_client.vault import Event, Vault
 from kith_protocol.wire import StoredParcel
@@ -33,8 +35,6 @@ MAX_PARCEL_BYTES: Final = 8 * 1024 * 1024
 """Bytes of parcels after which no further page is taken in with the same commit."""
 ROUNDS: Final = 20
 """Commits with parcels in one sync; the next sync goes on behind them, so that rubbish hides nothing for ever."""
-CURSOR: Final = "parcels"
-"""Mirror state: where the next round goes on in the mailboxes; none: at the beginning."""
 
 
 @dataclass(slots=True)
