@@ -14,12 +14,16 @@ from kith_protocol.encoding import Statement
 from kith_protocol.errors import DecodingError
 from kith_protocol.mailbox import MAILBOX_BYTES, SLOT_BYTES, MailboxKind
 from kith_protocol.padding import INNER_CLASSES
+from kith_protocol.member import Member
 from kith_protocol.suite import HASH_BYTES, SIGN_KEY_BYTES, SIGNATURE_BYTES
 
 CONTENT_TYPE: Final = "application/x-msgpack"
 MAX_PUSH_BYTES: Final = 16 * 1024 * 1024
 MAX_FRAME_BYTES: Final = 4 * 1024 * 1024
 """One frame of the feed: a commit with its keys and change list, or a batch of records."""
+MAX_PART_BYTES: Final = 5 * 1024 * 1024
+"""Frames sent at once while a server is filled: at least one of the largest."""
+MAX_FOLLOW_BYTES: Final = 2 * 1024 * 1024
 LINK_ID_BYTES: Final = 16
 INVITE_SECRET_BYTES: Final = 32
 TOKEN_BYTES: Final = 32
@@ -89,6 +93,50 @@ class Head(Statement, frozen=True):
     hash: bytes
 
 
+# Filling a server with a vault that exists (spec: move.md): `BeginFill`, then parts of `FeedCommit` and `FeedRecords`
+# frames in the order of a feed, last the `Head` that stands then.
+
+
+class BeginFill(Statement, frozen=True):
+    """`POST /v1/fills`: begins to fill the server, or goes on with what the same member began."""
+
+    SIZES: ClassVar[Mapping[str, int]] = {"signature": SIGNATURE_BYTES}
+
+    token: str
+    """Registration token; empty where registration is open. Used up when the vault is whole."""
+    genesis: bytes
+    keys: bytes
+    member: Member
+    """Who fills, and has to be a member when the vault is whole."""
+    statement: bytes
+    signature: bytes
+    anew: bool
+    """Whether what was filled so far is dropped."""
+
+    def check(self) -> None:
+        super().check()
+        self.member.check()
+
+
+class FillGrant(Statement, frozen=True):
+    """Answer to `BeginFill`: a token for what follows, and the place after which to go on."""
+
+    SIZES: ClassVar[Mapping[str, int]] = {"token": TOKEN_BYTES, "record": RECORD_ID_BYTES}
+
+    token: bytes
+    number: int
+    """Of the last commit that is there."""
+    record: bytes
+    """The last record of that commit that is there; zeros where there is none."""
+
+
+class Follow(Statement, frozen=True):
+    """`POST /v1/vaults/{vault}/followed`: commits and sealed keys without records, so that the server which the vault
+    left knows who is a member. The answer is the `Head` that it knows then."""
+
+    commits: tuple[tuple[bytes, bytes], ...]
+
+
 # The feed, `GET /v1/vaults/{vault}/changes?after=N`: frames, each preceded by its length in four bytes, big-endian:
 # first `FeedHead`, then for each commit after N one `FeedCommit` and the `FeedRecords` that it wrote and that still
 # stand, last `FeedEnd`. `after=-1` streams the whole vault, genesis first.
@@ -138,6 +186,20 @@ def encode_frame(frame: Frame) -> bytes:
     """`length (4 bytes) ‖ frame`."""
     raw = _encoder.encode(frame)
     return len(raw).to_bytes(4, "big") + raw
+
+
+def split_frames(raw: bytes | bytearray) -> list[Frame]:
+    """Frames one after the other, each with its length. Raises `DecodingError`, also for a part of one at the end."""
+    frames: list[Frame] = []
+    place = 0
+    while place < len(raw):
+        size = int.from_bytes(raw[place : place + 4], "big")
+        body = bytes(raw[place + 4 : place + 4 + size])
+        if len(raw) < place + 4 or len(body) != size or size > MAX_FRAME_BYTES:
+            raise DecodingError("A part of a feed is cut off or too long.")
+        frames.append(decode_frame(body))
+        place += 4 + size
+    return frames
 
 
 def decode_frame(raw: bytes) -> Frame:

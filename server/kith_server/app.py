@@ -15,13 +15,16 @@ from kith_server.chains import Chains
 from kith_server.clock import system_clock
 from kith_server.config import Config
 from kith_server.feed import Feeds
+from kith_server.filling import Fills
 from kith_server.limits import Limits
 from kith_server.mail import add_mail_routes
 from kith_server.maintenance import ROUND_SECONDS, WATCH_SECONDS, OutsideWatch, forget_expired, repeat
 from kith_server.middleware import set_headers, surround
 from kith_server.rendezvous import Rendezvous
 from kith_server.routes.feed import add_feed_routes
+from kith_server.routes.filling import add_filling_routes
 from kith_server.routes.health import add_health_routes
+from kith_server.routes.leaving import add_leaving_routes
 from kith_server.routes.rendezvous import add_rendezvous_routes
 from kith_server.routes.replaced import add_replaced_route
 from kith_server.routes.sessions import add_session_routes
@@ -29,6 +32,7 @@ from kith_server.routes.vaults import add_vault_routes
 from kith_server.serving import create_runner as create_runner
 from kith_server.sessions import Sessions
 from kith_server.storage.database import DATABASE_NAME, Database
+from kith_server.storage.fills import SqliteFills
 from kith_server.storage.sessions import SqliteSessions
 from kith_server.storage.vaults import SqliteVaults
 from kith_server.vaults import Vaults
@@ -52,6 +56,8 @@ def create_app(config: Config, data_dir: Path, clock: keys.Clock = system_clock)
     add_session_routes(app)
     add_feed_routes(app)
     add_replaced_route(app)
+    add_filling_routes(app)
+    add_leaving_routes(app)
     add_rendezvous_routes(app)
     add_mail_routes(app)
     return app
@@ -67,6 +73,7 @@ async def _storage(app: web.Application) -> AsyncIterator[None]:
     app[keys.SESSIONS] = sessions
     app[keys.VAULTS] = Vaults(vaults, chains, config, clock, sessions)
     app[keys.FEEDS] = Feeds(vaults)
+    app[keys.FILLS] = Fills(SqliteFills(database), vaults, chains, config, clock)
     yield
     await database.close()
 
@@ -74,6 +81,7 @@ async def _storage(app: web.Application) -> AsyncIterator[None]:
 async def _maintenance(app: web.Application) -> AsyncIterator[None]:
     database, vaults, clock = app[keys.DATABASE], app[keys.VAULTS], app[keys.CLOCK]
     sessions = SqliteSessions(database)
+    fills = app[keys.FILLS]
     watch = OutsideWatch(database, vaults.chains, app[keys.SESSIONS])
     await watch.look()
     tasks = [
@@ -81,6 +89,7 @@ async def _maintenance(app: web.Application) -> AsyncIterator[None]:
         asyncio.create_task(
             repeat(ROUND_SECONDS, lambda: forget_expired(vaults.store, sessions, vaults.chains, clock()))
         ),
+        asyncio.create_task(repeat(ROUND_SECONDS, fills.sweep)),
     ]
     yield
     for task in tasks:

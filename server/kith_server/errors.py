@@ -66,6 +66,12 @@ def head_moved() -> HttpRefusal:
     return HttpRefusal(409, "head-moved", "The vault has moved on; fetch what is new and try again.")
 
 
+def vault_exists() -> HttpRefusal:
+    return HttpRefusal(
+        409, "vault-exists", "This vault is here already. With the recovery phrase it can be deleted from this server."
+    )
+
+
 def status_of(error: KithError) -> int:
     """The HTTP status for `error`; what breaks a rule of the protocol is 422."""
     if isinstance(error, HttpRefusal):

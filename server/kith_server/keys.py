@@ -11,6 +11,7 @@ from aiohttp import web
 from kith_server.bodies import Bodies
 from kith_server.config import Config
 from kith_server.feed import Feeds
+from kith_server.filling import Fills
 from kith_server.limits import Limits
 from kith_server.rendezvous import Rendezvous
 from kith_server.sessions import Sessions
@@ -29,4 +30,5 @@ SESSIONS: Final = web.AppKey("sessions", Sessions)
 RENDEZVOUS: Final = web.AppKey("rendezvous", Rendezvous)
 LIMITS: Final = web.AppKey("limits", Limits)
 FEEDS: Final = web.AppKey("feeds", Feeds)
+FILLS: Final = web.AppKey("fills", Fills)
 BODIES: Final = web.AppKey("bodies", Bodies)

@@ -13,6 +13,7 @@ from typing import Final
 
 from kith_protocol.errors import BadKey, KithError
 from kith_protocol.gateway import gateway_key_id
+from kith_protocol.moving import SignedForgotten, sign_forgotten
 from kith_protocol.server_statement import KEY_RETENTION, MAX_VALIDITY, server_fingerprint, sign_server_statement
 from kith_protocol.suite import SEED_BYTES, SealKey, SignKey
 
@@ -112,6 +113,10 @@ class ServerKeys:
         self.opening: Mapping[bytes, SealKey] = {}
         """Key id to private key: all that are still kept."""
         self._rotate_at = 0
+
+    def forgotten(self, vault: bytes, now: int) -> SignedForgotten:
+        """This server's word that it keeps nothing of `vault` at `now` (ms)."""
+        return sign_forgotten(self._server_key, self._host, vault, now)
 
     def is_due(self, now: int) -> bool:
         """Whether a new gateway key has to be made at `now`."""

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Final, NoReturn
 
-from kith_protocol.chain import Chain, begin, extend, freeze_chain
+from kith_protocol.chain import Chain, begin, extend, freeze_chain, thaw_chain
 from kith_protocol.commit import DELETED, ChangeList, Commit, CommitBody, parse_commit
 from kith_protocol.encoding import decode, encode
 from kith_protocol.errors import LimitExceeded, Refused
@@ -36,6 +36,13 @@ class VaultState:
     """Bytes stored."""
     quota: int | None
     horizon: int
+    followed: Chain | None = None
+    """The chain at the server to which the vault moved."""
+
+    @property
+    def standing(self) -> Chain:
+        """What says who is a member."""
+        return self.followed or self.chain
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +64,8 @@ class CheckedPush:
 def thaw(stored: StoredVault, chain: Chain) -> VaultState:
     """The state that `stored` keeps; `chain` is its thawed chain."""
     tree = Tree(tuple(stored.buckets[n * HASH_BYTES : (n + 1) * HASH_BYTES] for n in range(BUCKETS)))
-    return VaultState(chain, tree, stored.records, stored.size, stored.quota, stored.horizon)
+    followed = thaw_chain(stored.followed) if stored.followed else None
+    return VaultState(chain, tree, stored.records, stored.size, stored.quota, stored.horizon, followed)
 
 
 def check_genesis(register: Register, now: int) -> tuple[StoredVault, StoredCommit]:

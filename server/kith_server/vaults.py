@@ -6,12 +6,15 @@ The rules are in `vault_rules`, the statements in `storage`; HTTP is in `routes.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from dataclasses import replace
 from typing import Final
 
+from kith_protocol.chain import Chain, extend, freeze_chain
 from kith_protocol.commit import Commit, parse_commit
 from kith_protocol.encoding import decode
 from kith_protocol.errors import Refused
+from kith_protocol.sealedkeys import parse_keys
 from kith_protocol.suite import digest
 from kith_protocol.wire import Head, Push, Register
 from kith_server.chains import Chains
@@ -51,7 +54,7 @@ class Vaults:
         """Begins a vault; one that exists is left as it is. Raises what `check_genesis` and the store raise."""
         vault, genesis = await asyncio.to_thread(check_genesis, register, self._clock())
         if await self.store.load(vault.vault) is None:
-            token = self._admission(register.token)
+            token = admission(self._config.registration, register.token)
             await self.store.create(vault, genesis, token=token, room=self._config.quotas.vaults)
         return head_of(await self.chains.get(vault.vault))
 
@@ -72,6 +75,8 @@ class Vaults:
             raise Refused("wrong-vault", "The commit belongs to another vault.")
         async with self.chains.lock(vault):
             state = await self.chains.get_locked(vault)
+            if state.followed is not None:
+                raise HttpRefusal(409, "vault-left", "This vault lives on another server now; write there.")
             if await self._is_settled(state, commit):
                 return head_of(state)
             await self._let_paper_work(state, commit)
@@ -79,6 +84,26 @@ class Vaults:
             # Shielded: should the request end early, the state in memory still follows what is stored.
             await asyncio.shield(asyncio.ensure_future(self._store(step, after)))
             return head_of(after)
+
+    async def follow(self, vault: bytes, commits: Iterable[tuple[bytes, bytes]]) -> Head:
+        """Takes in who is a member since the vault lives elsewhere; the head that is known then.
+
+        Raises `HttpRefusal` (`head-moved`, 404) and what the chain's rules raise.
+        """
+        async with self.chains.lock(vault):
+            state = await self.chains.get_locked(vault)
+            chain = await asyncio.to_thread(_followed, state.standing, commits)
+            if chain is not state.standing:
+                await self.store.follow(vault, freeze_chain(chain))
+                self.chains.put(replace(state, followed=chain))
+            return Head(chain.number, chain.head)
+
+    async def delete(self, vault: bytes) -> None:
+        """Everything of a vault goes, mailboxes and what waits in the relay too."""
+        async with self.chains.lock(vault):
+            await self.store.delete(vault)
+            self.chains.drop(vault)
+        self._sessions.clear()
 
     async def _is_settled(self, state: VaultState, commit: Commit) -> bool:
         """Whether the commit is in the chain already. Raises `head-moved` where it does not follow the head."""
@@ -112,12 +137,22 @@ class Vaults:
             raise
         self.chains.put(after)
 
-    def _admission(self, token: str) -> bytes | None:
-        """The hash of the token that a registration needs. Raises `HttpRefusal` 403."""
-        if self._config.registration is Registration.CLOSED:
-            raise HttpRefusal(403, "registration-closed", "This server takes no new vaults.")
-        if self._config.registration is Registration.OPEN:
-            return None
-        if not token:
-            raise HttpRefusal(403, "registration-token", "This server asks for a registration token.")
-        return digest(token.encode())
+
+def admission(registration: Registration, token: str) -> bytes | None:
+    """The hash of the token that a new vault needs, None where none is asked for. Raises `HttpRefusal` 403."""
+    if registration is Registration.CLOSED:
+        raise HttpRefusal(403, "registration-closed", "This server takes no new vaults.")
+    if registration is Registration.OPEN:
+        return None
+    if not token:
+        raise HttpRefusal(403, "registration-token", "This server asks for a registration token.")
+    return digest(token.encode())
+
+
+def _followed(chain: Chain, commits: Iterable[tuple[bytes, bytes]]) -> Chain:
+    for raw, keys in commits:
+        commit = parse_commit(raw)
+        if (commit.body.vault, commit.body.number, commit.body.parent) != (chain.vault, chain.number + 1, chain.head):
+            raise head_moved()
+        chain = extend(chain, commit, parse_keys(keys))
+    return chain

@@ -19,6 +19,7 @@ from kith_protocol.handle import handle_id
 from kith_protocol.introduction import Introduce, IntroduceAnswer
 from kith_protocol.member import MemberKeys, MemberKind
 from kith_protocol.merge import conflict_name, past_name
+from kith_protocol.moving import sign_fill, sign_forgotten
 from kith_protocol.record import record_key, seal_record
 from kith_protocol.session import sign_session
 from kith_protocol.suite import SealKey, SignKey, digest, encrypt
@@ -57,6 +58,7 @@ def examples() -> dict[str, list[str]]:
     statement, signature = sign_session(ZERO, MEMBER.id, "anna.example", NOW, bytes(16), MEMBER.sign)
     keys = encode(keyfile.DeviceKeys("https://anna.example", ID, ZERO, ZERO, ZERO))
     box = encrypt(ZERO, labels.KEY_FILE, b"\x01" + bytes(12) + ZERO, keys, nonce=bytes(24))
+    forgotten = sign_forgotten(MEMBER.sign, "anna.example", ZERO, NOW)
     frames: list[wire.Frame] = [
         wire.FeedHead(3, ZERO, 12),
         wire.FeedCommit(b"C", b"K", b"L"),
@@ -74,6 +76,7 @@ def examples() -> dict[str, list[str]]:
         "key-file": [keys, b"\x95\x01\x00\x00\xc4\x20" + ZERO + b"\xc4\xd6" + box],
         "directory": [handle_id("anna"), encode(LookUp(handle_id("anna"))), *map(encode, looked_up)],
         "home-server": [wire.encode_frame(frame) for frame in frames],
+        "move": [*sign_fill(ZERO, MEMBER, "anna.example", NOW), forgotten.body, forgotten.signature],
         "introduction": [
             encode(Introduce(ID, "Carla", ZERO, "fences", NOW)),
             encode(IntroduceAnswer(ID, True)),
@@ -88,7 +91,8 @@ def examples() -> dict[str, list[str]]:
 
 
 @pytest.mark.parametrize(
-    "page", ["vault", "record", "content", "merge", "session", "key-file", "home-server", "introduction", "directory"]
+    "page",
+    ["vault", "record", "content", "merge", "session", "key-file", "home-server", "move", "introduction", "directory"],
 )
 def test_the_examples_of_a_page_are_what_the_code_gives(page: str) -> None:
     text = (PROTOCOL / "spec" / f"{page}.md").read_text()

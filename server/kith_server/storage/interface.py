@@ -32,6 +32,8 @@ class StoredVault:
     """Where it differs from the server's setting."""
     horizon: int = BEGINNING
     """Change lists up to this commit were dropped."""
+    followed: bytes = b""
+    """The frozen chain that the vault has at the server to which it moved; empty where it lives here."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,6 +165,9 @@ class VaultStore(Protocol):
 
         Raises `Refused` (`head-moved`) unless the head is `step.parent`.
         """
+
+    async def follow(self, vault: bytes, chain: bytes) -> None:
+        """Keeps the frozen chain that a vault has at its new home."""
 
     async def count_after(self, vault: bytes, after: int) -> int:
         """How many standing records were written by commits after number `after`."""

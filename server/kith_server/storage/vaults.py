@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 DELETE_ROWS: Final = 500
 """Rows of a deleted vault removed in one transaction."""
 
-_VAULT: Final = "SELECT vault, number, head, chain, buckets, records, bytes, quota, horizon FROM vaults"
+_VAULT: Final = "SELECT vault, number, head, chain, buckets, records, bytes, quota, horizon, followed FROM vaults"
 
 
 class SqliteVaults:
@@ -41,19 +41,9 @@ class SqliteVaults:
         def work(connection: Connection) -> None:
             if _exists(connection, vault.vault):
                 return
-            if connection.execute("SELECT count(*) FROM vaults").fetchone()[0] >= room:
-                raise HttpRefusal(403, "registration-full", "This server takes no more vaults.")
             if token is not None:
-                _use_token(connection, token)
-            connection.execute(
-                "INSERT INTO vaults (vault, number, head, chain, buckets, records, bytes, horizon, created)"
-                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                (
-                    *(vault.vault, vault.number, vault.head, vault.chain, vault.buckets),
-                    *(vault.records, vault.size, vault.horizon, genesis.received),
-                ),
-            )
-            _insert_commit(connection, vault.vault, genesis)
+                use_token(connection, token)
+            insert_vault(connection, vault, genesis, room)
 
         await self._database.write(work)
 
@@ -90,9 +80,15 @@ class SqliteVaults:
             )
             if moved.rowcount != 1:
                 raise head_moved()
-            _insert_commit(connection, after.vault, step.commit)
+            insert_commit(connection, after.vault, step.commit)
             keep_replaced(connection, step)
             _change_records(connection, step)
+
+        await self._database.write(work)
+
+    async def follow(self, vault: bytes, chain: bytes) -> None:
+        def work(connection: Connection) -> None:
+            connection.execute("UPDATE vaults SET followed = ? WHERE vault = ? AND closed = 0", (chain, vault))
 
         await self._database.write(work)
 
@@ -159,12 +155,29 @@ def _exists(connection: Connection, vault: bytes) -> bool:
     return connection.execute("SELECT 1 FROM vaults WHERE vault = ?", (vault,)).fetchone() is not None
 
 
-def _use_token(connection: Connection, token: bytes) -> None:
+def insert_vault(connection: Connection, vault: StoredVault, genesis: StoredCommit, room: int) -> None:
+    """A new vault with its first commit, where there is room for one more."""
+    if connection.execute("SELECT count(*) FROM vaults").fetchone()[0] >= room:
+        raise HttpRefusal(403, "registration-full", "This server takes no more vaults.")
+    connection.execute(
+        "INSERT INTO vaults (vault, number, head, chain, buckets, records, bytes, horizon, created)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        (
+            *(vault.vault, vault.number, vault.head, vault.chain, vault.buckets),
+            *(vault.records, vault.size, vault.horizon, genesis.received),
+        ),
+    )
+    insert_commit(connection, vault.vault, genesis)
+
+
+def use_token(connection: Connection, token: bytes) -> None:
+    """Uses up a registration token, given by its hash."""
     if connection.execute("DELETE FROM tokens WHERE token = ?", (token,)).rowcount != 1:
         raise HttpRefusal(403, "registration-token", "This registration token is not known, or was used already.")
 
 
-def _insert_commit(connection: Connection, vault: bytes, commit: StoredCommit) -> None:
+def insert_commit(connection: Connection, vault: bytes, commit: StoredCommit) -> None:
+    """One more commit, without its records."""
     connection.execute(
         "INSERT INTO commits (vault, number, hash, received, raw, keys, changes) VALUES (?, ?, ?, ?, ?, ?, ?)",
         (vault, commit.number, commit.hash, commit.received, commit.raw, commit.keys, commit.changes),

@@ -22,6 +22,7 @@ from kith_protocol.suite import NONCE_BYTES, SealKey, SignKey
 from kith_protocol.tree import Tree
 from tests.support.vectors.running_guardians import GUARDIAN_RUNNERS
 from tests.support.vectors.running_handshakes import HANDSHAKE_RUNNERS
+from tests.support.vectors.running_moves import MOVE_RUNNERS
 from tests.support.vectors.running_peers import PEER_RUNNERS
 from tests.support.vectors.vector import Json
 
@@ -196,4 +197,5 @@ RUNNERS: dict[str, Callable[[Inputs], Json]] = {
     **PEER_RUNNERS,
     **HANDSHAKE_RUNNERS,
     **GUARDIAN_RUNNERS,
+    **MOVE_RUNNERS,
 }

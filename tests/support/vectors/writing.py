@@ -14,6 +14,7 @@ from tests.support.vectors import (
     handshakes,
     linkings,
     mail,
+    moves,
     peers,
     people,
     plain,
@@ -51,6 +52,7 @@ def all_vectors(tape: Tape) -> Iterator[Vector]:
     yield from handshakes.reclaims(tape)
     yield from linkings.linkings()
     yield from linkings.meetings()
+    yield from moves.moves()
     yield from linkings.wires()
 
 
