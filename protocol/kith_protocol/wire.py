@@ -13,8 +13,8 @@ from kith_protocol.commit import MAX_CHANGES, RECORD_ID_BYTES
 from kith_protocol.encoding import Statement
 from kith_protocol.errors import DecodingError
 from kith_protocol.mailbox import MAILBOX_BYTES, SLOT_BYTES, MailboxKind
-from kith_protocol.padding import INNER_CLASSES
 from kith_protocol.member import Member
+from kith_protocol.padding import INNER_CLASSES
 from kith_protocol.suite import HASH_BYTES, SIGN_KEY_BYTES, SIGNATURE_BYTES
 
 CONTENT_TYPE: Final = "application/x-msgpack"

@@ -299,7 +299,7 @@ def gap_in_lists(frames: list[Frame]) -> list[Frame]:
 def old_epoch(frames: list[Frame]) -> list[Frame]:
     first = next(frame for frame in frames if isinstance(frame, FeedRecords))
     lists = [replace_list(frame, b"") for frame in frames if frame is not first]
-    return [*lists, first]
+    return [*lists[:-1], first, lists[-1]]
 
 
 @pytest.mark.parametrize(
@@ -310,7 +310,7 @@ def old_epoch(frames: list[Frame]) -> list[Frame]:
         (twice, "wrong-records"),
         (wrong_list, "wrong-changes"),
         (gap_in_lists, "wrong-changes"),
-        (old_epoch, "wrong-records"),
+        (old_epoch, "wrong-epoch"),
     ],
 )
 async def test_a_part_that_breaks_a_rule_is_refused_and_changes_nothing(
