@@ -22,6 +22,7 @@ class CodeKind(StrEnum):
     DEVICE = "kith-link:"
     MEETING = "kith-meet:"
     SAFETY_NUMBER = "kith-verify:"
+    GUARDIAN_SHARE = "kith-share:"
 
 
 SPOKEN_KINDS: Final = (CodeKind.DEVICE, CodeKind.MEETING)
@@ -32,6 +33,7 @@ _MEANING: Final[Mapping[CodeKind, tuple[str, str]]] = {
     CodeKind.DEVICE: ("a code that adds a device", "kith device join"),
     CodeKind.MEETING: ("a code for meeting in person", "kith meet"),
     CodeKind.SAFETY_NUMBER: ("a safety number", "kith verify PEER --photo"),
+    CodeKind.GUARDIAN_SHARE: ("a guardian's share of a recovery phrase", "kith recover --guardians"),
 }
 _WEB_INVITE: Final = re.compile(r"https://[^#/]*/i#", re.ASCII | re.IGNORECASE)
 _SPOKEN: Final = re.compile(r"[0-9]+([\s-]+[A-Za-z]+){2,}", re.ASCII)

@@ -13,6 +13,7 @@ from enum import IntEnum
 from typing import ClassVar, Final
 
 from kith_protocol import labels
+from kith_protocol.codes import CodeKind, check_kind
 from kith_protocol.encoding import Statement, decode, encode
 from kith_protocol.errors import BadSignature, DecodingError, Refused
 from kith_protocol.host import parse_host
@@ -57,19 +58,19 @@ class Guard(Statement, frozen=True, tag=9):
 
 
 class GuardState(IntEnum):
-    """What became of a share, as its guardian says."""
+    """What became of the share of one split, as its guardian says: it only ever grows, so the highest counts."""
 
-    KEPT = 1
-    RESIGNED = 2
-    """The guardian gave the office back and deleted the share."""
-    UNREADABLE = 3
+    UNREADABLE = 1
     """It did not open, or was not signed by the person's root: another split is needed."""
-    RELEASED = 4
+    KEPT = 2
+    RELEASED = 3
     """The guardian heard that the office is over."""
+    RESIGNED = 4
+    """The guardian gave the office back and deleted the share."""
 
 
 class GuardAnswer(Statement, frozen=True, tag=10):
-    """A guardian tells the person how things stand; the newest one counts."""
+    """A guardian tells how things stand. Of one split the highest state counts, of all splits the highest `given`."""
 
     made: int
     """Of the split that it is about."""
@@ -180,11 +181,12 @@ def open_share(key: SealKey, guardian: bytes, root: bytes, message: Guard) -> Gu
 
 def format_share_link(link: ShareLink) -> str:
     """The text of a QR code for a share."""
-    return f"kith-share:{link.host}#1.{link.vault.hex()}.{link.share.words.replace(' ', '-')}"
+    return f"{CodeKind.GUARDIAN_SHARE}{link.host}#1.{link.vault.hex()}.{link.share.words.replace(' ', '-')}"
 
 
 def parse_share_link(text: str) -> ShareLink:
-    """Reads the text of a QR code. Raises `Refused` (`share-link`, `bad-host`, `unknown-suite`, `share-...`)."""
+    """Reads the text of a QR code. Raises `Refused` (`wrong-code`, `share-link`, `bad-host`, `unknown-suite`, ...)."""
+    check_kind(text, CodeKind.GUARDIAN_SHARE)
     found = _LINK.fullmatch(text.strip())
     if found is None:
         raise Refused("share-link", "This is not a guardian's share.")

@@ -11,9 +11,13 @@ from hypothesis import strategies as st
 
 from kith_protocol.codes import SPOKEN_KINDS, CodeKind, check_kind, code_kind, parse_safety_code, safety_code
 from kith_protocol.errors import Refused
+from kith_protocol.guardian import ShareLink, format_share_link, parse_share_link
 from kith_protocol.invite import Invite, format_link, parse_link
 from kith_protocol.link_code import parse_code, qr_code, spoken_code
+from kith_protocol.splitting import read_share
+from tests.support.splits import fixed_split
 
+SHARE = read_share(fixed_split(bytes(32), 2, 3)[0])
 INVITE = Invite("anna.example", bytes(32), bytes(16))
 CODES: list[tuple[CodeKind, str]] = [
     (CodeKind.INVITE, format_link(INVITE)),
@@ -21,6 +25,7 @@ CODES: list[tuple[CodeKind, str]] = [
     (CodeKind.DEVICE, qr_code("anna.example", "7", bytes(16)).text),
     (CodeKind.MEETING, "kith-meet:anna.example#7.AAAAAAAAAAAAAAAAAAAAAA"),
     (CodeKind.SAFETY_NUMBER, safety_code("0" * 60, bytes(32)).text),
+    (CodeKind.GUARDIAN_SHARE, format_share_link(ShareLink("a.example", bytes(32), SHARE))),
 ]
 SPOKEN = spoken_code("7", bytes(5)).text
 COMMANDS = {
@@ -28,6 +33,7 @@ COMMANDS = {
     CodeKind.DEVICE: "kith device join",
     CodeKind.MEETING: "kith meet",
     CodeKind.SAFETY_NUMBER: "kith verify PEER --photo",
+    CodeKind.GUARDIAN_SHARE: "kith recover --guardians",
 }
 
 
@@ -83,6 +89,9 @@ def test_the_parsers_themselves_refuse_the_other_kinds() -> None:
         if kind is not CodeKind.SAFETY_NUMBER:
             with pytest.raises(Refused):
                 parse_safety_code(text)
+        if kind is not CodeKind.GUARDIAN_SHARE:
+            with pytest.raises(Refused):
+                parse_share_link(text)
 
 
 @given(st.integers(0, 10**60 - 1), st.binary(min_size=32, max_size=32))

@@ -16,6 +16,7 @@ from typing import Final
 from msgspec.structs import replace
 
 from kith_client.relations import records
+from kith_client.relations.guardian_lines import read_word
 from kith_client.relations.inbox import Inbox
 from kith_client.relations.introductions import Heard
 from kith_client.relations.records import ANNOUNCED, Channel, TheirItem
@@ -24,6 +25,7 @@ from kith_protocol import labels
 from kith_protocol.commit import RECORD_ID_BYTES
 from kith_protocol.encoding import Value, encode
 from kith_protocol.errors import DecodingError, KithError, Refused
+from kith_protocol.guardian import Guard, GuardAnswer, Release
 from kith_protocol.parcel import MAX_ITEMS, Bye, Moved, ParcelBody, Rekey, Share, Versions, Withdraw
 from kith_protocol.relationship import RelationshipEvent, next_state
 from kith_protocol.share import Decision, ShareKind, apply_share, digest_of, payload_of
@@ -66,6 +68,8 @@ class Bodies:
         for message in body.messages:
             if isinstance(message, Share | Withdraw):
                 items.read(message)
+            elif isinstance(message, Guard | GuardAnswer | Release):
+                read_word(self._inbox, _fresh(self._inbox, channel.id), message)
             else:
                 self._introductions.read(channel, message)
         items.hear(body.versions)

@@ -20,6 +20,7 @@ from kith_client.relations.rekeying import mark_used
 from kith_client.relations.server_side import takes_answers
 from kith_client.stamp import Contents, Stamp, the_one
 from kith_protocol.errors import BadKey, BadSignature, DecodingError, Refused, Undecryptable
+from kith_protocol.guardian import Guard
 from kith_protocol.handshake import Established
 from kith_protocol.parcel import ParcelBody, ParcelContext, open_parcel
 from kith_protocol.relationship import RelationshipEvent, RelationshipState, Side, SlotKind, next_state, slot_of
@@ -102,7 +103,7 @@ def _take_parcel(inbox: Inbox, bodies: Bodies, channel: Channel, stored: StoredP
         body = open_parcel(_context(established, own, stored), channel.mine.seal_keys, stored.parcel)
     except (Undecryptable, Refused, DecodingError, BadKey):
         return  # also what a later version sends: it stays for a program that understands it
-    if not _confirmed(inbox, channel, established, body):
+    if not _confirmed(inbox, channel, established, body) or _is_for_later(inbox, body):
         return
     inbox.handle(stored)
     mark_used(inbox.draft, records.read_channel(channel.id, inbox.draft.contents[channel.id]), own)
@@ -120,6 +121,12 @@ def _confirmed(inbox: Inbox, channel: Channel, established: Established, body: P
     state = next_state(channel.state, RelationshipEvent.CONFIRMED)
     inbox.draft.change(channel.id, {"state": state.value})
     return True
+
+
+def _is_for_later(inbox: Inbox, body: ParcelBody) -> bool:
+    """Whether only the persona's key opens what is in it, and the persona cannot be read now."""
+    has_share = any(isinstance(message, Guard) for message in body.messages)
+    return has_share and the_one(inbox.draft.contents, "persona") is None
 
 
 def _finish_slot(established: Established) -> bytes:

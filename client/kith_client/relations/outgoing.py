@@ -6,13 +6,14 @@ are left to the shell.
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterator
+from collections.abc import Container, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
 from kith_client.relations import records
 from kith_client.relations.bodies import channel_items
 from kith_client.relations.draft import Draft
+from kith_client.relations.guardian_lines import GUARD, GUARD_ANSWER, Word, Words, digest_of_word
 from kith_client.relations.introductions import INTRODUCE, Said, said
 from kith_client.relations.own_keys import PUT
 from kith_client.relations.payloads import payload_for, wanted
@@ -22,6 +23,7 @@ from kith_client.relations.rekeying import REKEY
 from kith_client.relations.upkeep import acknowledged_versions
 from kith_client.stamp import Contents, Edit, Stamp
 from kith_protocol.gateway import Put, PutStatus
+from kith_protocol.guardian import TO_GUARDIAN, TO_PERSON
 from kith_protocol.handshake import Established, answer_slot
 from kith_protocol.mailbox import MailboxAddress, sign_put
 from kith_protocol.parcel import Bye, Message, ParcelBody, ParcelContext, Rekey, Withdraw, seal_parcel, versions_of
@@ -36,12 +38,18 @@ HANDSHAKE_SEQUENCE: Final = 1
 STATE: Final = "state"
 BYE: Final = "bye"
 BYE_SEQUENCE: Final = 1
-_SLOTS: Final = {REKEY: SlotKind.REKEY, STATE: SlotKind.STATE, BYE: SlotKind.BYE}
+_SLOTS: Final = {
+    REKEY: (SlotKind.REKEY, b""),
+    STATE: (SlotKind.STATE, b""),
+    BYE: (SlotKind.BYE, b""),
+    GUARD: (SlotKind.GUARDIAN, TO_GUARDIAN),
+    GUARD_ANSWER: (SlotKind.GUARDIAN, TO_PERSON),
+}
 
 Key = tuple[bytes, str, int, bytes]
-"""Names one thing to send: channel id; `ANSWER`, `FINISH`, `REKEY`, `STATE`, `BYE`, an item's id in hex, or `INTRODUCE`
-and an introduction's; version or sequence; write id of the mailbox, because a receipt counts only while the peer reads
-there."""
+"""Names one thing to send: channel id; `ANSWER`, `FINISH`, `REKEY`, `STATE`, `BYE`, `GUARD`, `GUARD_ANSWER`, an item's
+id in hex, or `INTRODUCE` and an introduction's; version or sequence; write id of the mailbox, because a receipt counts
+only while the peer reads there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +80,7 @@ def outgoing(contents: Contents, stamp: Stamp, skip: Container[Key] = frozenset(
     A share whose payload is no longer what was committed is left out: plan again, then ask again.
     """
     relevant = narrowed(contents)
-    theirs = records.their_items(contents)
+    theirs, words = records.their_items(contents), Words(contents)
     talk = said(contents, stamp.now)
     found: list[Outgoing] = []
     for channel in records.channels(contents):
@@ -85,7 +93,8 @@ def outgoing(contents: Contents, stamp: Stamp, skip: Container[Key] = frozenset(
         due = {key: item for key, item in due.items() if (channel.id, key.hex(), item.version, to) not in skip}
         sender = _Sender(channel, established, channel_items(theirs, channel.id), stamp)
         told = announcements(channel).items()
-        found += [sender.announcement(what, n) for what, n in told if (channel.id, what, n, to) not in skip]
+        new = [(what, n) for what, n in told if (channel.id, what, n, to) not in skip]
+        found += [out for what, n in new if (out := sender.announcement(what, n, words.of(channel))) is not None]
         introducing = due_introductions(channel, talk).items()
         found += [
             sender.introduction(what, *each)
@@ -98,13 +107,14 @@ def outgoing(contents: Contents, stamp: Stamp, skip: Container[Key] = frozenset(
 
 
 def announcements(channel: Channel) -> dict[str, int]:
-    """What beside items has to reach the peer: `REKEY`, `STATE` or `BYE` → its sequence."""
+    """What beside items has to reach the peer: `REKEY`, `STATE`, `BYE` or the name of a line → its sequence."""
     mine = channel.mine
     if channel.ended:
         return {BYE: BYE_SEQUENCE} if mine.bye else {}
     if channel.state not in SENDING:
         return {}
     told = {REKEY: mine.keys[0].sequence if mine.under_way else 0, STATE: mine.told.sequence}
+    told |= {name: line.sequence for name, line in mine.lines.items() if line.digest and name in _SLOTS}
     return {what: sequence for what, sequence in told.items() if sequence > mine.put.get(what, 0)}
 
 
@@ -223,13 +233,19 @@ class _Sender:
                 slot = self._slot(SlotKind.ITEM, key)
                 yield self._seal(key.hex(), item.version, slot, (message,))
 
-    def announcement(self, what: str, sequence: int) -> Outgoing:
-        """The parcel that tells a new key, an acknowledgement, or the end."""
+    def announcement(self, what: str, sequence: int, words: Mapping[str, Word]) -> Outgoing | None:
+        """The parcel that tells a new key, an acknowledgement, the end, or the word of a line; None where the word is
+        no longer what was committed."""
         messages: dict[str, tuple[Message, ...]] = {STATE: (), BYE: (Bye(),)}
         if what == REKEY:
             newest = self._channel.mine.keys[0]
             messages[REKEY] = (Rekey(SealKey(newest.seed).public, newest.inbox.address),)
-        return self._seal(what, sequence, self._slot(_SLOTS[what]), messages[what])
+        if what in (GUARD, GUARD_ANSWER):
+            word = words.get(what)
+            if word is None or digest_of_word(word) != self._channel.mine.lines[what].digest:
+                return None
+            messages[what] = (word,)
+        return self._seal(what, sequence, self._slot(*_SLOTS[what]), messages[what])
 
     def introduction(self, what: str, introduction: bytes, sequence: int, message: Message) -> Outgoing:
         """The parcel that says something about an introduction."""

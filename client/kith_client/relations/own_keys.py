@@ -21,6 +21,9 @@ PUT: Final = "put/"
 ACKNOWLEDGED: Final = "acknowledged/"
 """On a channel: the version of an item that the peer says it has."""
 
+LINE: Final = "line/"
+"""On a channel: what was last said in a slot that only ever says how things stand now."""
+
 
 @dataclass(frozen=True, slots=True)
 class OwnKey:
@@ -74,6 +77,19 @@ class Told:
 
 
 @dataclass(frozen=True, slots=True)
+class Line:
+    """What is to be said in a slot of its own; a newer word takes the place of the one before."""
+
+    sequence: int = 0
+    digest: bytes = b""
+    """Of the word; empty where nothing is to be said now."""
+
+    def to_value(self) -> dict[str, Value]:
+        """What stands in a unit `line/...`."""
+        return {"sequence": self.sequence, "digest": self.digest}
+
+
+@dataclass(frozen=True, slots=True)
 class Mine:
     """All of it."""
 
@@ -86,6 +102,7 @@ class Mine:
     acknowledged: Mapping[bytes, int]
     put: Mapping[str, int]
     told: Told
+    lines: Mapping[str, Line]
     rekey_at: int
     """From when on a new key is due, in milliseconds since 1970; 0 where no date was drawn yet."""
     forced: int
@@ -113,6 +130,7 @@ def read_mine(content: Content, established: Established | None) -> Mine:
         {_hex(key.removeprefix(ACKNOWLEDGED)): _int(unit.value) for key, unit in _named(content, ACKNOWLEDGED)},
         {key.removeprefix(PUT): _int(unit.value) for key, unit in _named(content, PUT)},
         _told(content.value("told")),
+        {key.removeprefix(LINE): _line(unit.value) for key, unit in _named(content, LINE)},
         _int(content.value("rekey_at") or 0),
         _int(content.value("forced") or 0),
         _int(content.value("bye") or 0),
@@ -149,6 +167,14 @@ def _told(value: Value) -> Told:
             return Told()
         case {"sequence": int(sequence), "at": int(at), "mailbox": bytes(mailbox), "digest": bytes(digest)}:
             return Told(sequence, at, mailbox, digest)
+        case _:
+            raise _damaged()
+
+
+def _line(value: Value) -> Line:
+    match value:
+        case {"sequence": int(sequence), "digest": bytes(digest)}:
+            return Line(sequence, digest)
         case _:
             raise _damaged()
 

@@ -20,7 +20,7 @@ from kith_protocol.invite import OwnInvite
 from kith_protocol.mailbox import OwnMailbox
 from kith_protocol.persona import OwnPersona, PersonaStatement, SignedPersona
 from kith_protocol.relationship import RelationshipState
-from kith_protocol.suite import HybridSignKey
+from kith_protocol.suite import HybridSignKey, SealKey
 
 FACET: Final = "facet/"
 SHARE: Final = "share/"
@@ -284,6 +284,14 @@ def own_persona(contents: Contents) -> OwnPersona:
     content = found[1]
     sign = HybridSignKey(_field(content, "sign_seed", bytes), _field(content, "sign_pq_seed", bytes))
     return OwnPersona(_field(content, "statement", bytes), sign)
+
+
+def own_seal_key(contents: Contents) -> SealKey:
+    """The private key to which others seal what is for me and no relationship. Raises `DecodingError`."""
+    found = the_one(contents, "persona")
+    if found is None:
+        raise DecodingError("The address book has no persona; it was not set up to the end.")
+    return SealKey(_field(found[1], "seal_seed", bytes))
 
 
 def persona_of(raw: bytes) -> PersonaStatement:

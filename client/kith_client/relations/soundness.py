@@ -8,9 +8,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Final
 
+from kith_client.relations.guarding import GUARDING, read_guarding
 from kith_client.relations.homes import read_home
 from kith_client.relations.introduction_records import read_introducing, read_introduction
 from kith_client.relations.records import own_persona, read_channel, read_invite, read_peer, read_their_item
+from kith_client.relations.splits import SPLIT, read_split
 from kith_protocol.content import Content
 from kith_protocol.errors import DecodingError
 
@@ -23,6 +25,8 @@ _READERS: Final[Mapping[str, Callable[[bytes, Content], object]]] = {
     "peer": read_peer,
     "persona": lambda record, content: own_persona({record: content}),
     "theirs": read_their_item,
+    GUARDING: read_guarding,
+    SPLIT: read_split,
 }
 
 

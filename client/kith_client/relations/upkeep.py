@@ -11,6 +11,7 @@ from kith_client.relations import records
 from kith_client.relations.bodies import channel_items
 from kith_client.relations.draft import Draft
 from kith_client.relations.ending import carry_out
+from kith_client.relations.guardian_lines import plan_guardians
 from kith_client.relations.introductions import plan as plan_introductions
 from kith_client.relations.own_keys import Told
 from kith_client.relations.planning import Planned, plan_shares
@@ -31,6 +32,7 @@ def plan(contents: Contents, stamp: Stamp) -> Planned:
     edit = carry_out(contents, stamp)
     edit |= plan_rekeys(overlay(contents, edit), stamp)
     edit |= plan_introductions(overlay(contents, edit), stamp)
+    edit |= plan_guardians(overlay(contents, edit), stamp)
     shares = plan_shares(overlay(contents, edit), stamp)
     edit |= shares.edit
     edit |= plan_acknowledgements(contents, overlay(contents, edit), stamp)

@@ -138,7 +138,7 @@ def _links() -> Iterator[Vector]:
         "share-link",
         right.replace(VAULT.hex(), VAULT.hex().upper()),
     )
-    yield vector("link-of-an-invite", "An invite is no share.", "share-link", "kith:anna.example#1." + "A" * 64)
+    yield vector("link-of-an-invite", "An invite is no share.", "wrong-code", "kith:anna.example#1." + "A" * 64)
     yield vector("link-bad-host", "No host.", "bad-host", right.replace("anna.example", "anna..example"))
 
 

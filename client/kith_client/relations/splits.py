@@ -1,0 +1,277 @@
+"""My own guardians: the splits of my phrase, who is to have a share, and what they answered (spec: guardian.md).
+
+No record ever holds a share that my vault could open: shares are sealed to their guardians while the phrase is typed.
+What a guardian keeps of others is `guarding`'s; when something is said, `guardian_lines`' to decide.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from kith_client.book.layers import Layers
+from kith_client.relations import records
+from kith_client.relations.draft import Draft
+from kith_client.relations.inbox import Inbox
+from kith_client.relations.joining import is_connected, open_channels, persona_in
+from kith_client.relations.records import Channel
+from kith_client.stamp import Contents, Edit, Stamp, of_kind
+from kith_protocol.content import Content
+from kith_protocol.encoding import Value
+from kith_protocol.errors import DecodingError, Refused
+from kith_protocol.guardian import Guard, GuardAnswer, GuardState, Release, seal_share
+from kith_protocol.phrase import entropy_of, paper_keys, root_key
+from kith_protocol.splitting import MAX_SHARES, MIN_NEEDED, split_entropy
+
+SPLIT: Final = "split"
+"""Kind of the record: one for each split of the phrase."""
+GUARDIAN: Final = "guardian/"
+"""On a split, with the id of a `peer` record: whether that peer is to have a share of it."""
+SEALED: Final = "sealed/"
+"""The share, which only that guardian can open; until it answered."""
+ANSWER: Final = "answer/"
+"""What the guardian said last."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a guardian said of its share."""
+
+    state: GuardState
+    given: int
+    given_at: int
+    at: int
+    """When it was heard, in milliseconds since 1970."""
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the guardian knows that it is none any more."""
+        return self.state in (GuardState.RELEASED, GuardState.RESIGNED)
+
+
+@dataclass(frozen=True, slots=True)
+class Split:
+    """One `split` record."""
+
+    id: bytes
+    made: int
+    needed: int
+    guardians: Mapping[bytes, bool]
+    """`peer` record → whether it is a guardian still."""
+    sealed: Mapping[bytes, bytes]
+    answers: Mapping[bytes, Answer]
+
+    def __repr__(self) -> str:
+        return f"Split({self.made})"
+
+    def has(self, peer: bytes) -> bool:
+        """Whether this peer is to have a share of it."""
+        return self.guardians.get(peer, False)
+
+
+@dataclass(frozen=True, slots=True)
+class GuardianRow:
+    """One guardian of mine for a list."""
+
+    peer: bytes
+    """The `peer` record."""
+    since: int
+    """When the split was made, in milliseconds since 1970."""
+    state: str
+    """`waiting` (the share is on its way), `kept`, `resigned`, `unreadable`; `removed` and `released` (has heard of it)
+    of whom was a guardian before; `disconnected`."""
+    given: int
+    """How often the guardian handed a share out."""
+    given_at: int
+
+
+def read_split(record: bytes, content: Content) -> Split:
+    """Raises `DecodingError` where it is damaged."""
+    made, needed = content.value("made"), content.value("needed")
+    if type(made) is not int or type(needed) is not int:
+        raise _damaged()
+    guardians = {peer: value is True for peer, value in _by_peer(content, GUARDIAN)}
+    sealed = {peer: value for peer, value in _by_peer(content, SEALED) if isinstance(value, bytes)}
+    return Split(record, made, needed, guardians, sealed, {p: _answer(value) for p, value in _by_peer(content, ANSWER)})
+
+
+def splits(contents: Contents) -> list[Split]:
+    """All splits; the first one counts."""
+    found = [read_split(record, content) for record, content in of_kind(contents, SPLIT).items()]
+    return sorted(found, key=lambda split: (-split.made, split.id))
+
+
+def guardians_now(contents: Contents) -> list[bytes]:
+    """The `peer` records of those who are guardians and could get a share of another split."""
+    current = splits(contents)[:1]
+    return [
+        peer
+        for split in current
+        for peer in sorted(split.guardians)
+        if split.has(peer)
+        and is_connected(open_channels(contents, peer))
+        and not (peer in split.answers and split.answers[peer].state is GuardState.RESIGNED)
+    ]
+
+
+def check_phrase(contents: Contents, paper: bytes, phrase: str) -> bytes:
+    """The entropy of a phrase, if it is this vault's; `paper` is the id of its paper key.
+
+    Raises `Refused` (`phrase-...`, `wrong-phrase`).
+    """
+    entropy = entropy_of(phrase)
+    root = records.persona_of(records.own_persona(contents).raw).root
+    if paper_keys(entropy).id != paper or root_key(entropy).public != root:
+        raise Refused("wrong-phrase", "This is the recovery phrase of another address book. Nothing was sent.")
+    return entropy
+
+
+def make_split(
+    contents: Contents, stamp: Stamp, vault: bytes, entropy: bytes, guardians: Sequence[bytes], needed: int
+) -> Edit:
+    """A new split among these peers (ids of `peer` records); it takes the place of the one before.
+
+    Raises `Refused` (`guardians-count`, `not-connected`, `no-such-peer`).
+    """
+    if len(set(guardians)) != len(guardians) or len(guardians) > MAX_SHARES:
+        raise Refused("guardians-count", f"A phrase is split among at most {MAX_SHARES} different guardians.")
+    channels = {peer: _channel(contents, peer) for peer in guardians}
+    shares = split_entropy(entropy, needed, len(guardians))
+    made = max([stamp.now, *(split.made + 1 for split in splits(contents))])
+    root = root_key(entropy)
+    values: dict[str, Value] = {"made": made, "needed": needed}
+    for (peer, channel), words in zip(channels.items(), shares, strict=True):
+        values[GUARDIAN + peer.hex()] = True
+        values[SEALED + peer.hex()] = seal_share(root, records.persona_of(persona_in(channel)), vault, made, words)
+    return {stamp.record_id(): stamp.content(SPLIT, values)}
+
+
+def remove_guardian(contents: Contents, stamp: Stamp, peer: bytes) -> Edit:
+    """The peer is to be no guardian any more. Raises `Refused` (`no-guardian`)."""
+    current = splits(contents)[:1]
+    if not current or not current[0].has(peer):
+        raise Refused("no-guardian", "This peer is no guardian of yours. 'kith guardians' shows who is.")
+    draft = Draft(contents, stamp)
+    draft.change(current[0].id, {GUARDIAN + peer.hex(): False}, without=[SEALED + peer.hex()])
+    return draft.edit
+
+
+def word_for(all_splits: Sequence[Split], peer: bytes) -> Guard | Release | None:
+    """What this peer has to hear now; None where there is nothing, or where it answered."""
+    if all_splits and all_splits[0].has(peer):
+        sealed = all_splits[0].sealed.get(peer)
+        return None if sealed is None else Guard(all_splits[0].made, sealed)
+    former = next((split for split in all_splits if peer in split.guardians), None)
+    answer = next((split.answers[peer] for split in all_splits if peer in split.answers), None)
+    return None if former is None or (answer is not None and answer.is_over) else Release(former.made)
+
+
+def drop_void_shares(draft: Draft) -> None:
+    """Erases sealed shares of splits that do not count any more."""
+    for place, split in enumerate(splits(draft.contents)):
+        void = [SEALED + peer.hex() for peer in split.sealed if place or not split.has(peer)]
+        if void:
+            draft.change(split.id, {}, without=void)
+
+
+def take_answer(inbox: Inbox, channel: Channel, message: GuardAnswer) -> None:
+    """A guardian says how things stand; a share that it handed out is an alarm."""
+    peer, known = channel.peer, splits(inbox.draft.contents)
+    before = max((split.answers[peer].given for split in known if peer in split.answers), default=0)
+    split = next((each for each in known if each.made == message.made and peer in each.guardians), None)
+    heard = split.answers.get(peer) if split is not None else None
+    news = split is not None and (heard is None or message.state > heard.state)
+    if split is not None and (news or message.given > before):
+        state = message.state if heard is None else max(message.state, heard.state)
+        given = max((message.given, message.given_at), (heard.given, heard.given_at) if heard else (0, 0))
+        said: list[Value] = [int(state), *given, inbox.draft.stamp.now]
+        # The guardian has it, or never will: no device of mine needs to keep it.
+        inbox.draft.change(split.id, {ANSWER + peer.hex(): said}, without=[SEALED + peer.hex()])
+    if message.given > before:
+        needed = split.needed if split is not None else MIN_NEEDED
+        inbox.tell("alarm", channel.id, _handed_out(_name(inbox, peer), message.given, needed))
+        inbox.event(peer, "handed out the share of your recovery phrase")
+    if news:
+        _tell(inbox, channel, message.state)
+
+
+def list_guardians(contents: Contents) -> list[GuardianRow]:
+    """Those of the split that counts, then those who had a share before."""
+    rows: dict[bytes, GuardianRow] = {}
+    for place, split in enumerate(splits(contents)):
+        for peer in sorted(split.guardians):
+            if peer not in rows:
+                rows[peer] = _row(contents, split, peer, is_current=not place and split.has(peer))
+    return list(rows.values())
+
+
+def _row(contents: Contents, split: Split, peer: bytes, *, is_current: bool) -> GuardianRow:
+    answer = split.answers.get(peer)
+    if not is_current:
+        state = "released" if answer is not None and answer.is_over else "removed"
+    elif answer is not None and answer.state is not GuardState.KEPT:
+        state = answer.state.name.lower()
+    elif not is_connected(open_channels(contents, peer)):
+        state = "disconnected"
+    else:
+        state = "waiting" if answer is None else "kept"
+    return GuardianRow(peer, split.made, state, answer.given if answer else 0, answer.given_at if answer else 0)
+
+
+def _name(inbox: Inbox, peer: bytes) -> str:
+    return Layers(inbox.draft.contents).peer_names(peer)[0]
+
+
+def _tell(inbox: Inbox, channel: Channel, state: GuardState) -> None:
+    again = "'kith guardians add' makes new shares for all who stay."
+    if state is GuardState.KEPT:
+        inbox.event(channel.peer, "keeps a share of your recovery phrase")
+    elif state is GuardState.RESIGNED:
+        inbox.tell(
+            "alarm", channel.id, f"{_name(inbox, channel.peer)} does not want to be your guardian any more. {again}"
+        )
+    elif state is GuardState.UNREADABLE:
+        inbox.tell(
+            "alarm",
+            channel.id,
+            f"{_name(inbox, channel.peer)} could not open the share of your recovery phrase. {again}",
+        )
+
+
+def _handed_out(name: str, given: int, needed: int) -> str:
+    again = "" if given == 1 else f" once more ({given} times by now)"
+    return (
+        f"{name} handed out the share of your recovery phrase{again}. If you asked for it, all is well. If you did "
+        f"not, somebody pretends to be you: call {name} and your other guardians now, so that nobody gives more. "
+        f"Whoever has {needed} shares can read your address book and speak in your name; then only a new address book "
+        "helps, and your peers have to hear of it from you in person."
+    )
+
+
+def _channel(contents: Contents, peer: bytes) -> Channel:
+    channel = records.channel_at(contents, records.peer_at(contents, peer).channel)
+    if channel is None or channel.established is None or not is_connected(open_channels(contents, peer)):
+        raise Refused("not-connected", "A guardian has to be somebody with whom you are connected.")
+    return channel
+
+
+def _by_peer(content: Content, prefix: str) -> Iterator[tuple[bytes, Value]]:
+    for key, unit in content.units.items():
+        if key.startswith(prefix):
+            try:
+                yield bytes.fromhex(key.removeprefix(prefix)), unit.value
+            except ValueError:
+                raise _damaged() from None
+
+
+def _answer(value: Value) -> Answer:
+    match value:
+        case [int(state), int(given), int(given_at), int(at)] if state in list(GuardState):
+            return Answer(GuardState(state), given, given_at, at)
+        case _:
+            raise _damaged()
+
+
+def _damaged() -> DecodingError:
+    return DecodingError("A record of the kind split is damaged.")

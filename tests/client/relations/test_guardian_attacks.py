@@ -1,0 +1,209 @@
+"""What a thief of a device, a server and a guardian can try with shares of a recovery phrase, and does not get."""
+
+from __future__ import annotations
+
+import copy
+
+import pytest
+
+from kith_client.relations import guarding, records, splits
+from kith_client.relations.draft import Draft
+from kith_client.relations.ending import end_relationship
+from kith_client.relations.guarding import KEPT_FOR
+from kith_client.relations.rekeying import DAY
+from kith_client.relations.splits import list_guardians
+from kith_protocol import labels
+from kith_protocol.encoding import encode
+from kith_protocol.errors import Refused, Undecryptable
+from kith_protocol.guardian import Guard, GuardianShare, Release, SignedShare
+from kith_protocol.phrase import paper_keys, phrase_of
+from kith_protocol.suite import HybridSignKey, seal
+from tests.client.relations.guardians import (
+    ENTROPY,
+    FRIENDS,
+    NAMES,
+    VAULT,
+    acquainted,
+    anna_says,
+    arrived,
+    give,
+    kept,
+    opened,
+    plain,
+    split,
+    states,
+    words_of,
+)
+from tests.client.relations.people import World
+from tests.protocol.people import fixed
+
+
+@pytest.fixture
+def world() -> World:
+    return copy.deepcopy(acquainted())
+
+
+def test_the_vault_does_not_keep_the_shares(world: World) -> None:
+    """Neither in clear nor so that any key in it opens them, before they arrive and after."""
+    anna, cleo = world["anna"], world["cleo"]
+    split(world)
+    anna.to_send()
+    before = plain(anna)
+    world.settle()
+    sealed = [bytes(s) for each in splits.splits(anna.contents) for s in each.sealed.values()]
+    assert sealed == [], "after the guardians answered nothing is left"
+    for friend in FRIENDS:
+        assert words_of(world[friend]).encode() not in before + plain(anna)
+    assert ENTROPY not in before + plain(anna)
+    assert words_of(cleo).encode() in plain(cleo)
+
+
+def test_no_key_of_the_vault_opens_a_share_that_waits(world: World) -> None:
+    anna = world["anna"]
+    split(world)
+    (waiting,) = splits.splits(anna.contents)
+    own = {c.id: c for c in records.channels(anna.contents)}
+    keys = [key for channel in own.values() for key in channel.mine.seal_keys]
+    keys += [records.own_seal_key(anna.contents)]
+    for friend, name in zip(FRIENDS, NAMES, strict=True):
+        sealed = waiting.sealed[anna.peer_named(name)]
+        context = b"\x01", anna.id, world[friend].id
+        for key in keys:
+            with pytest.raises(Undecryptable):
+                key.open(labels.GUARDIAN_SEAL, *context, sealed=sealed)
+        assert records.own_seal_key(world[friend].contents).open(labels.GUARDIAN_SEAL, *context, sealed=sealed)
+
+
+def test_a_removed_guardian_keeps_the_share_for_180_days_and_no_longer(world: World) -> None:
+    arrived(world)
+    anna, dora = world["anna"], world["dora"]
+    anna.commit(splits.remove_guardian(anna.contents, anna.stamp(), anna.peer_named("Dora Falk")))
+    world.settle()
+    assert states(anna)["dora"] == "released"
+    assert give(dora)
+    dora.now += KEPT_FOR
+    dora.to_send()
+    assert words_of(dora) == ""
+    with pytest.raises(Refused) as refused:
+        give(dora)
+    assert refused.value.code == "no-share"
+    with pytest.raises(Refused) as refused:
+        splits.remove_guardian(anna.contents, anna.stamp(), anna.peer_named("Dora Falk"))
+    assert refused.value.code == "no-guardian"
+
+
+def test_a_guardian_who_gives_his_share_out_is_reported_to_the_person(world: World) -> None:
+    arrived(world)
+    anna, bob = world["anna"], world["bob"]
+    assert give(bob) == words_of(bob)
+    assert [out.what for out in bob.to_send()] == ["guard-answer"]
+    world.settle()
+    (issue,) = anna.issues
+    assert "Bob Kay handed out the share of your recovery phrase" in issue
+    assert "call Bob Kay and your other guardians now" in issue
+    (row,) = (row for row in list_guardians(anna.contents) if row.given)
+    assert (row.state, row.given, row.given_at > 0) == ("kept", 1, True)
+    give(bob)
+    world.settle()
+    assert "once more (2 times by now)" in anna.issues[-1]
+    split(world)
+    world.settle()
+    assert len(anna.issues) == 2, "a new split repeats no alarm"
+
+
+def test_a_share_that_was_given_on_two_devices_at_once_counts_twice(world: World) -> None:
+    arrived(world)
+    bob = world["bob"]
+    record = kept(bob)
+    assert record is not None
+    peer = bob.peer_named("Anna Beck")
+    edits = [guarding.give(bob.contents, bob.stamp(), peer)[0] for _ in range(2)]
+    for edit in edits:
+        content = edit[record.id]
+        assert content is not None
+        draft = Draft(bob.contents, bob.stamp())
+        draft.change(record.id, {key: unit.value for key, unit in content.units.items()})
+        bob.commit(draft.edit)
+    found = kept(bob)
+    assert found is not None
+    assert found.answer.given == 2
+
+
+def test_a_thief_with_an_unlocked_device_cannot_exchange_a_share(world: World) -> None:
+    """She has every key of the vault, but not the root."""
+    arrived(world)
+    anna, bob = world["anna"], world["bob"]
+    right = words_of(bob)
+    body = encode(GuardianShare(1, bob.id, VAULT, anna.now + 1, words_of(world["dora"])))
+    thief = HybridSignKey(fixed("thief"), fixed("thief too"))
+    signed = encode(SignedShare(body, thief.sign(labels.GUARDIAN_SHARE, body)))
+    public = records.own_seal_key(bob.contents).public
+    sealed = seal(public, labels.GUARDIAN_SEAL, b"\x01", anna.id, bob.id, plaintext=signed)
+    anna_says(world, "bob", Guard(anna.now + 1, sealed))
+    assert words_of(bob) == right
+    assert any("was not made with that phrase" in issue for issue in bob.issues)
+    world.settle()
+    split(world)
+    world.settle()
+    assert opened(world, "bob", "cleo") == [ENTROPY], "her next split is not held up by it"
+
+
+def test_a_thief_with_an_unlocked_device_cannot_take_the_way_back_away(world: World) -> None:
+    """She ends the office, and the relationship; the share stays for 180 days, and a later split is not held up."""
+    arrived(world)
+    anna, bob = world["anna"], world["bob"]
+    anna_says(world, "bob", Release(2**53))
+    assert give(bob)
+    split(world)
+    world.settle()
+    found = kept(bob)
+    assert found is not None
+    assert not found.released
+    anna.commit(end_relationship(anna.contents, anna.stamp(), anna.peer_named("Bob Kay")))
+    world.settle()
+    assert bob.states() == ["ended"]
+    assert give(bob)
+    bob.now += KEPT_FOR + DAY
+    bob.to_send()
+    assert words_of(bob) == ""
+
+
+def test_an_earlier_release_that_a_server_plays_again_ends_nothing(world: World) -> None:
+    arrived(world)
+    anna = world["anna"]
+    made = splits.splits(anna.contents)[0].made
+    anna_says(world, "bob", Release(made - 1))
+    found = kept(world["bob"])
+    assert found is not None
+    assert not found.released
+
+
+def test_an_answer_that_comes_late_changes_nothing(world: World) -> None:
+    arrived(world)
+    anna, bob = world["anna"], world["bob"]
+    late = list(anna.server.seen)
+    bob.commit(guarding.resign(bob.contents, bob.stamp(), bob.peer_named("Anna Beck")))
+    world.settle()
+    assert states(anna)["bob"] == "resigned"
+    anna.take(late)
+    assert states(anna)["bob"] == "resigned"
+
+
+def test_another_phrase_is_refused_before_anything_is_split(world: World) -> None:
+    anna = world["anna"]
+    paper = paper_keys(ENTROPY).id
+    assert splits.check_phrase(anna.contents, paper, phrase_of(ENTROPY).upper()) == ENTROPY
+    with pytest.raises(Refused) as refused:
+        splits.check_phrase(anna.contents, paper, phrase_of(fixed("another")))
+    assert refused.value.code == "wrong-phrase"
+    with pytest.raises(Refused) as refused:
+        splits.check_phrase(anna.contents, fixed("another paper"), phrase_of(ENTROPY))
+    assert refused.value.code == "wrong-phrase"
+
+
+def test_who_keeps_no_share_gives_and_returns_none(world: World) -> None:
+    bob = world["bob"]
+    for step in (guarding.give, guarding.resign):
+        with pytest.raises(Refused) as refused:
+            step(bob.contents, bob.stamp(), bob.peer_named("Anna Beck"))
+        assert refused.value.code == "no-share"
