@@ -42,8 +42,10 @@ class Stamp:
 
 
 def overlay(contents: Contents, edit: Edit) -> Contents:
-    """`contents` as they will stand after an edit that deletes nothing."""
+    """`contents` as they will stand after an edit."""
     changed = {record: content for record, content in edit.items() if content is not None}
+    if len(changed) < len(edit):
+        return {record: content for record, content in {**contents, **changed}.items() if edit.get(record, content)}
     return ChainMap(changed, contents)  # type: ignore[arg-type]  # only the first mapping is ever written to
 
 

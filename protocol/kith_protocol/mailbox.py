@@ -31,7 +31,7 @@ class MailboxKind(IntEnum):
     ANSWERS = 2
     """Of one invite: nothing in it is ever replaced."""
     REQUESTS = 3
-    """Of one reusable invite: nothing in it is ever replaced."""
+    """Of one reusable invite: nothing in it is ever replaced, and a slot is free again once its answer was deleted."""
     RETIRED = 4
     """Of one relationship, replaced by a newer one: takes the word of the peer's root, nothing in it is ever replaced.
     A mailbox for parcels may become one of these, never the other way round."""
@@ -45,6 +45,10 @@ MAX_SLOTS: Final = {
 }
 """Slots ever used: 256 items and those that came and went before the next re-keying; of answers, the first that
 verifies counts, so four are enough. A retired mailbox forgets the slots it had before."""
+
+FREED_KINDS: Final = frozenset({MailboxKind.REQUESTS})
+"""Mailboxes that forget a slot once its parcel was deleted or has expired: their owner tells late copies from new
+answers by herself, and whoever finds a printed invite must not be able to fill the mailbox for good."""
 
 
 class MailboxAddress(Statement, frozen=True):
@@ -152,7 +156,8 @@ def place(
 ) -> Placement:
     """Decides over a put; `existing` maps the mailbox's slots to the highest sequence stored there.
 
-    A slot whose parcel was read and deleted stays in `existing`, so that a late copy is not stored again. An equal
+    A slot whose parcel was read and deleted stays in `existing`, so that a late copy is not stored again (but for
+    `FREED_KINDS`). An equal
     sequence counts as the same put whatever the parcel, because the signature shows that the same peer made both.
     """
     known = existing.get(slot)

@@ -118,6 +118,30 @@ class MailContract:
             cursor = page.cursor
         assert found == [[MAX_PAGE_BYTES + 1], [MAX_PAGE_BYTES - 1, 1], [1], []]
 
+    @pytest.mark.parametrize("kind", [MailboxKind.REQUESTS, MailboxKind.ANSWERS, MailboxKind.PARCELS])
+    async def test_only_a_mailbox_for_requests_forgets_the_slots_of_what_was_deleted(
+        self, stores: Stores, kind: MailboxKind
+    ) -> None:
+        box = await opened(stores, stores.anna, kind)
+        other = await opened(stores, stores.anna, MailboxKind.ANSWERS)
+        for each in (parcel(1, 1), parcel(2, 1), parcel(3, 1, b"stays")):
+            assert await stores.mailboxes.put(box, each, NOW) is Placement.STORE
+        assert await stores.mailboxes.put(other, parcel(1, 1), NOW) is Placement.STORE
+        await stores.mailboxes.delete_parcels(stores.bob, [digest(b"parcel")])
+        assert await stores.mailboxes.put(box, parcel(1, 1), NOW) is Placement.HAVE
+        await stores.mailboxes.delete_parcels(stores.anna, [digest(b"parcel")])
+        again = Placement.STORE if kind is MailboxKind.REQUESTS else Placement.HAVE
+        assert await stores.mailboxes.put(box, parcel(1, 1), NOW) is again
+        assert await stores.mailboxes.put(box, parcel(3, 1, b"stays"), NOW) is Placement.HAVE
+        assert await stores.mailboxes.put(other, parcel(1, 1), NOW) is Placement.HAVE
+
+    async def test_a_mailbox_for_requests_forgets_the_slots_of_what_expired(self, stores: Stores) -> None:
+        box = await opened(stores, stores.anna, MailboxKind.REQUESTS)
+        await stores.mailboxes.put(box, parcel(1, 5), NOW)
+        while await stores.mailboxes.expire(NOW + PARCEL_LIFETIME):
+            pass
+        assert await stores.mailboxes.put(box, parcel(1, 1), NOW) is Placement.STORE
+
     async def test_a_deleted_mailbox_is_gone_with_its_sequences(self, stores: Stores) -> None:
         box = await opened(stores, stores.anna)
         await stores.mailboxes.put(box, parcel(1, 9), NOW)

@@ -38,6 +38,7 @@ COMMANDS: Final[dict[str, Entry]] = {
     "invite": Entry("meeting", "Make a link that connects somebody with you."),
     "invites": Entry("meeting", "List or revoke invites."),
     "accept": Entry("meeting", "Accept somebody's invite."),
+    "requests": Entry("requests", "Accept or decline people who ask to be connected."),
     "peers": Entry("meeting", "List peers."),
     "verify": Entry("meeting", "Compare safety numbers with a peer."),
     "grant": Entry("granting", "Let a peer or a circle see a facet."),

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import shlex
+import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -18,7 +20,9 @@ from kith_client.cli.options import command, group, subcommand
 from kith_client.cli.output import Output
 from kith_client.cli.seam import Book
 from kith_client.cli.session import one_line, today_of, with_book
-from kith_client.relations.invites import InviteRow, list_invites, revoke_invite
+from kith_client.qr import draw, write_png
+from kith_client.relations.invite_requests import waiting_through
+from kith_client.relations.invites import InviteRow, NewInvite, list_invites, revoke_invite, web_link
 from kith_client.relations.peers import PeerRow, list_peers
 from kith_client.relations.verify import NumbersDiffer, mark_verified, safety_number_of
 
@@ -29,12 +33,17 @@ if TYPE_CHECKING:
 _DAY_MS = 86_400_000
 
 
-@command("invite", "kith invite --facet work", "kith invite --contact Bob --facet private --qr bob.png")
+@command(
+    "invite",
+    "kith invite --facet work",
+    "kith invite --contact Bob --facet private --qr bob.png",
+    "kith invite --reusable --facet work --qr card.png",
+)
 @click.option("--facet", "facets", multiple=True, metavar="F", help="A facet that the new peer sees; may be repeated.")
 @click.option("--contact", metavar="CONTACT", help="The contact whom this is for.")
-@click.option("--reusable", is_flag=True, help="For several people (not built yet).")
-@click.option("--expires", default="7d", show_default=True, metavar="TIME", help="How long it can be used.")
-@click.option("--qr", metavar="FILE.png", help="Write it as a QR code too.")
+@click.option("--reusable", is_flag=True, help="For several people: each asks, and you accept or decline.")
+@click.option("--expires", metavar="TIME", help="How long it can be used (else 7d; with --reusable 1y).")
+@click.option("--qr", metavar="FILE.png", help="Write it as a QR code too, good for print.")
 @with_server
 async def invite_command(
     vault: Vault,
@@ -43,38 +52,35 @@ async def invite_command(
     facets: tuple[str, ...],
     contact: str | None,
     reusable: bool,
-    expires: str,
+    expires: str | None,
     qr: str | None,
 ) -> None:
-    """Make a link that connects one person with you. Whoever has the link can use it, so hand it over privately."""
+    """Make a link that connects one person with you. Whoever has the link can use it, so hand it over privately.
+
+    With --reusable it is for several people, such as those who get your printed card: they ask, and 'kith requests'
+    shows you who.
+    """
     from kith_client.sync.befriend import make_invite
 
-    until = vault.stamp().now + parse_duration(expires, today_of(vault)) * _DAY_MS
+    until = None
+    if expires is not None:
+        until = vault.stamp().now + parse_duration(expires, today_of(vault)) * _DAY_MS
     found = resolve_contact(vault.contents, contact) if contact else None
     for unused in sorted({facet_name(facet) for facet in facets} - facets_on_my_card(vault.contents)):
         out.message(f"Nothing on your card is in the facet '{unused}' yet; the peer sees what you put there later.")
     made = await make_invite(vault, server, facets, found, reusable=reusable, expires=until)
     if qr is not None:
-        await asyncio.to_thread(_write_qr, made.link, qr)
-    document = {"id": made.id.hex(), "link": made.link, "expires": iso_time(made.expires)}
-    out.result(document, lambda: _show_link(out, made.link, iso_time(made.expires)))
+        await asyncio.to_thread(write_png, web_link(made.link), Path(qr))
+    document = {"id": made.id.hex(), "link": made.link, "expires": iso_time(made.expires), "reusable": reusable}
+    out.result(document, lambda: _show_link(out, made, reusable))
 
 
-def _write_qr(link: str, path: str) -> None:
-    import segno
-
-    segno.make(link, micro=False).save(path, kind="png", scale=8)
-
-
-def _show_link(out: Output, link: str, expires: str) -> None:
-    import sys
-
-    out.line(link)
+def _show_link(out: Output, made: NewInvite, reusable: bool) -> None:
+    out.line(made.link)
     if sys.stdout.isatty():
-        import segno
-
-        segno.make(link, micro=False).terminal(compact=True)
-    out.message(f"For one person, until {expires}. They accept it with: kith accept LINK")
+        draw(made.link, sys.stdout)
+    who = "For several people; 'kith requests' shows who asks" if reusable else "For one person"
+    out.message(f"{who}, until {iso_time(made.expires)}. They accept it with: kith accept LINK")
 
 
 @group("invites", "kith invites", "kith invites revoke 7f3a12bc", alone=True)
@@ -95,6 +101,7 @@ def _invite(row: InviteRow) -> dict[str, Any]:
     return {
         "id": row.id.hex(),
         "state": row.state,
+        "reusable": row.reusable,
         "created": iso_time(row.created),
         "expires": iso_time(row.expires),
         "facets": list(row.facets),
@@ -115,6 +122,8 @@ def _show_invites(book: Book, out: Output, rows: list[InviteRow]) -> None:
 
 
 def _for(layers: Layers, row: InviteRow) -> str:
+    if row.reusable:
+        return "several people"
     return "" if row.contact is None else layers.name(row.contact)
 
 
@@ -122,8 +131,11 @@ def _for(layers: Layers, row: InviteRow) -> str:
 @click.argument("invite_id", metavar="ID")
 @with_book
 async def invites_revoke(book: Book, out: Output, invite_id: str) -> None:
-    """Make an invite unusable, from the next sync on."""
+    """Make an invite unusable, from the next sync on. Who asked through it and still waits is dropped."""
     found = resolve_record(book.contents, "invite", invite_id, "invite", "'kith invites' shows them all.")
+    waiting = waiting_through(book.contents, found)
+    if waiting and not out.confirm(f"{waiting} people who asked through it still wait and would be dropped. Go on?"):
+        raise click.Abort
     await book.apply(revoke_invite(book.contents, book.stamp(), found), [entry("revoked an invite")])
     out.message("Revoked; the server hears of it at the next sync.")
     out.result({"id": found.hex()})
@@ -144,7 +156,10 @@ async def accept_command(
     accepted = await accept_invite(vault, server, one_line(link), facets, found)
     row = next(row for row in list_peers(vault.contents) if row.record == accepted.peer)
     peer = _peer(Layers(vault.contents), row)
-    out.message(f"Accepted. {peer['name']} hears of it at their next sync; compare numbers with 'kith verify'.")
+    if accepted.reusable:
+        out.message(f"{peer['name']} has to say yes first; until then 'kith peers' shows 'waiting'.")
+    else:
+        out.message(f"Accepted. {peer['name']} hears of it at their next sync; compare numbers with 'kith verify'.")
     out.result({"peer": peer["id"], **{key: peer[key] for key in ("name", "trust", "state", "contact")}})
 
 

@@ -19,6 +19,7 @@ from kith_client.cli.options import command, settings
 from kith_client.cli.output import Output
 from kith_client.cli.seam import Book
 from kith_client.cli.session import ask_passphrase, home_of, run_async, with_book
+from kith_client.relations.requests import list_requests
 from kith_protocol.errors import AlarmCode
 
 if TYPE_CHECKING:
@@ -43,13 +44,14 @@ async def sync_command(vault: Vault, server: HomeServer, out: Output) -> None:
         if not out.confirm(f"{error} Go on?"):
             raise
         report = await _sync(vault, server, out, allow_deletions=True)
-    document = dataclasses.asdict(report)
+    requests = len(list_requests(vault.contents, vault.clock()))
+    document = {**dataclasses.asdict(report), "requests": requests}
     alarm = next((code for each in report.alarms if (code := each.partition(":")[0]) in _ALARMS), None)
     if alarm is None:
-        out.result(document, lambda: _report(out, report))
+        out.result(document, lambda: _report(out, report, requests))
         return
     if not out.json:
-        _report(out, dataclasses.replace(report, alarms=[]))
+        _report(out, dataclasses.replace(report, alarms=[]), requests)
     # The vault itself is in step, but somebody's server broke a promise: that must not pass unseen.
     click.get_current_context().exit(out.failed(alarm, "\n".join(report.alarms), ALARM, **document))
 
@@ -61,7 +63,7 @@ async def _sync(vault: Vault, server: HomeServer, out: Output, *, allow_deletion
         return await sync(vault, server, allow_deletions=allow_deletions, progress=progress)
 
 
-def _report(out: Output, report: Report) -> None:
+def _report(out: Output, report: Report, requests: int) -> None:
     out.line(f"Sent {report.pushed}, fetched {report.pulled} entries.")
     if report.parcels_in or report.parcels_out or report.waiting:
         out.line(f"Peers: {report.parcels_in} received, {report.parcels_out} delivered, {report.waiting} on the way.")
@@ -69,6 +71,8 @@ def _report(out: Output, report: Report) -> None:
         out.warn(f"Warning: {alarm}")
     if report.conflicts:
         out.message(f"{report.conflicts} values were changed in two places; both are kept: see 'kith issues'.")
+    if requests:
+        out.message(f"{requests} people ask to be connected: see 'kith requests'.")
 
 
 @command("log", "kith log", "kith log Anna")

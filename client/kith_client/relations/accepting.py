@@ -34,6 +34,8 @@ class Accepted:
     """What the peer calls itself; unproven."""
     channel: bytes
     event: str
+    reusable: bool
+    """Whether the other decides first."""
 
 
 def check_link(contents: Contents, link: str) -> Invite:
@@ -77,7 +79,15 @@ def accept(
     peer = attach(draft, pending, person, name, invite.host, contact, granted)
     draft.change(pending, {"peer": peer})
     about = records.peer_at(draft.contents, peer).contact
-    return Accepted(draft.edit, peer, person, name, pending, entry(f"accepted an invite from {name}", about))
+    return Accepted(
+        draft.edit,
+        peer,
+        person,
+        name,
+        pending,
+        entry(f"accepted an invite from {name}", about),
+        opened.greeting.reusable,
+    )
 
 
 def _check_person(contents: Contents, person: bytes, contact: bytes | None) -> None:

@@ -1,14 +1,15 @@
-"""Taking in the handshake: answers to my invites, and finishes of invites that I accepted.
+"""Taking in the handshake: answers to my one-use invites, and finishes of invites that I accepted. What comes through a
+reusable invite is `asking`'s.
 
 What opens and verifies changes the draft; what does not open is left where it lies.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Final
 
 from kith_client.relations import records
-from kith_client.relations.homes import here
 from kith_client.relations.inbox import Inbox
 from kith_client.relations.joining import (
     attach,
@@ -36,7 +37,7 @@ DOES_NOT_OPEN: Final = (Undecryptable, DecodingError, BadSignature, BadKey)
 
 
 def take_answer(inbox: Inbox, invite_id: bytes, stored: StoredParcel, me: OwnPersona) -> None:
-    """One parcel from the mailbox of an invite. The first answer that verifies counts."""
+    """One parcel from the mailbox of a one-use invite. The first answer that verifies counts."""
     draft = inbox.draft
     invite = records.read_invite(invite_id, draft.contents[invite_id])
     if digest(stored.parcel) == invite.answer:
@@ -67,7 +68,12 @@ def take_answer(inbox: Inbox, invite_id: bytes, stored: StoredParcel, me: OwnPer
         return
     draft.change(invite.id, {"state": InviteState.USED.value, "answer": digest(stored.parcel)})
     if _may_connect(inbox, invite, answer, me):
-        _connect(inbox, invite, answer, me)
+        channel, peer_id = connect(inbox, invite, answer, me, invite.contact, invite.facets)
+        draft.change(invite.id, {"peer": peer_id})
+        if expected is not None:
+            vouch(draft, peer_id, expected.by)
+        end_others(draft, peer_id, channel)
+        inbox.event(peer_id, "accepted your invite" if expected is None else "was introduced to you")
 
 
 def take_finish(inbox: Inbox, channel: Channel, stored: StoredParcel, me: OwnPersona) -> OpenedFinish | None:
@@ -113,31 +119,36 @@ def _may_connect(inbox: Inbox, invite: InviteRecord, answer: OpenedAnswer, me: O
     return True
 
 
-def _connect(inbox: Inbox, invite: InviteRecord, answer: OpenedAnswer, me: OwnPersona) -> None:
+def connect(
+    inbox: Inbox,
+    invite: InviteRecord,
+    answer: OpenedAnswer,
+    me: OwnPersona,
+    contact: bytes | None,
+    facets: Iterable[str],
+) -> tuple[bytes, bytes]:
+    """Makes the finish to an answer that is taken: the ids of the new channel and of its peer.
+
+    What else is under way with this person is left to the caller.
+    """
     draft, stamp = inbox.draft, inbox.draft.stamp
-    home = here(draft.contents)
-    place = (invite.own.host, invite.own.fingerprint) if home is None else (home.host, home.fingerprint)
+    randomness = stamp.random(NEW_MAILBOX_RANDOM_BYTES)
     finish, established = make_finish(
         invite.own,
         answer,
         me,
         seal_seed=stamp.random(SEED_BYTES),
-        inbox=new_mailbox(*place, stamp.random(NEW_MAILBOX_RANDOM_BYTES)),
+        inbox=new_mailbox(invite.own.host, invite.own.fingerprint, randomness),
         secret=stamp.random(KEY_BYTES),
         nonce=stamp.random(NONCE_BYTES),
     )
     state = RelationshipState.FINISHED.value
     values: dict[str, Value] = {"state": state, "established": encode(established), "step": finish, "peer": b""}
     channel = draft.add("channel", values)
-    host = answer.body.mailbox.host
-    name = answer.body.name
-    peer = attach(draft, channel, answer.persona.person, name, host, invite.contact, invite.facets)
+    host, name = answer.body.mailbox.host, answer.body.name
+    peer = attach(draft, channel, answer.persona.person, name, host, contact, facets)
     draft.change(channel, {"peer": peer})
-    draft.change(invite.id, {"peer": peer})
-    if invite.expected is not None:
-        vouch(draft, peer, invite.expected.by)
-    end_others(draft, peer, channel)
-    inbox.event(peer, "accepted your invite" if invite.expected is None else "was introduced to you")
+    return channel, peer
 
 
 def _second(answer: OpenedAnswer) -> str:

@@ -13,7 +13,7 @@ from kith_protocol.encoding import Value
 
 
 class Draft:
-    """Contents with edits on top. Relationships never delete a record, so an edit here always has content."""
+    """Contents with edits on top."""
 
     def __init__(self, contents: Contents, stamp: Stamp) -> None:
         self.stamp = stamp
@@ -25,8 +25,8 @@ class Draft:
     @property
     def edit(self) -> Edit:
         """What has changed since the draft was begun."""
-        changed = sorted(record for record in self._touched if self.contents[record] != self._base.get(record))
-        return {record: self.contents[record] for record in changed}
+        changed = sorted(record for record in self._touched if self.contents.get(record) != self._base.get(record))
+        return {record: self.contents.get(record) for record in changed}
 
     def add(self, kind: str, values: Mapping[str, Value], record: bytes | None = None) -> bytes:
         """A new record; returns its id. Values that are None are left out."""
@@ -44,6 +44,11 @@ class Draft:
             if key not in units or units[key].value != value:
                 units[key] = self.stamp.unit(value)
         self.contents[record] = Content(before.kind, units, before.extra)
+        self._touched.add(record)
+
+    def remove(self, record: bytes) -> None:
+        """Deletes a record."""
+        del self.contents[record]
         self._touched.add(record)
 
     def tell(self, kind: str, about: bytes, text: str, *, at_most: int = 4) -> bool:

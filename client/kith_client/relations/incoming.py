@@ -10,9 +10,11 @@ from collections.abc import Iterable, Sequence
 
 from kith_client.relations import records
 from kith_client.relations.answers import take_answer, take_finish
+from kith_client.relations.asking import carry_out_decisions, take_requests
 from kith_client.relations.bodies import Bodies
 from kith_client.relations.draft import Draft
 from kith_client.relations.inbox import Inbox, TakenIn
+from kith_client.relations.joining import end_others
 from kith_client.relations.mending import mend
 from kith_client.relations.own_keys import OwnKey
 from kith_client.relations.records import Channel
@@ -43,13 +45,17 @@ def take_in(contents: Contents, stamp: Stamp, parcels: Sequence[StoredParcel]) -
     while _take_bodies(inbox, bodies, parcels):
         pass
     bodies.settle()
+    if the_one(contents, "persona") is not None:
+        # Behind the parcels: one of them may say that a relationship has ended, so that the person may ask anew.
+        take_requests(inbox, parcels)
+        carry_out_decisions(inbox)
     mend(inbox)
     return inbox.outcome
 
 
 def _take_answers(inbox: Inbox, parcels: Sequence[StoredParcel]) -> None:
     contents, now = inbox.draft.contents, inbox.draft.stamp.now
-    invites = {i.own.read_id: i.id for i in records.invites(contents) if takes_answers(i, now)}
+    invites = {i.own.read_id: i.id for i in records.invites(contents) if takes_answers(i, now) and not i.reusable}
     waiting = [stored for stored in parcels if stored.mailbox in invites]
     if waiting:
         me = records.own_persona(contents)
@@ -120,6 +126,8 @@ def _confirmed(inbox: Inbox, channel: Channel, established: Established, body: P
         return False
     state = next_state(channel.state, RelationshipEvent.CONFIRMED)
     inbox.draft.change(channel.id, {"state": state.value})
+    inbox.draft.change(channel.peer, {"channel": channel.id})
+    end_others(inbox.draft, channel.peer, channel.id)
     return True
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Final
 
 from kith_client.book.facets import facet_name
 from kith_client.book.me import my_name
@@ -14,8 +15,20 @@ from kith_client.relations.records import Expected, InviteRecord, InviteState
 from kith_client.stamp import Contents, Edit, Stamp
 from kith_protocol.encoding import encode
 from kith_protocol.errors import Refused
-from kith_protocol.invite import INVITE_LIFETIME, NEW_INVITE_RANDOM_BYTES, format_link, new_invite, seal_greeting
+from kith_protocol.invite import (
+    INVITE_LIFETIME,
+    NEW_INVITE_RANDOM_BYTES,
+    format_link,
+    new_invite,
+    parse_link,
+    seal_greeting,
+)
 from kith_protocol.suite import NONCE_BYTES
+
+REUSABLE_LIFETIME: Final = 365 * 24 * 3600 * 1000
+"""Milliseconds that a reusable invite lives by default."""
+MAX_LIFETIME: Final = 400 * 24 * 3600 * 1000
+"""Milliseconds that a home server keeps a greeting at most (spec: mail.md)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +57,7 @@ class InviteRow:
     contact: bytes | None
     state: str
     """`open`, `used`, `revoked` or `expired`."""
+    reusable: bool
 
     def __repr__(self) -> str:
         return f"InviteRow({self.id.hex()}, {self.state})"
@@ -61,18 +75,20 @@ def create_invite(
 ) -> NewInvite:
     """An invite that grants `facets`, by default for seven days; `expires` is in milliseconds since 1970.
 
-    `host` and `fingerprint` are my home server's. Raises `Refused` (`already-connected` where `contact` is a peer's,
-    `no-name`, `invite-expired`, `not-yet`), `BadValue` for a facet that cannot be.
+    A `reusable` one is for several people, by default for a year: their answers are requests, and the facets are
+    granted to whom I accept. `host` and `fingerprint` are my home server's. Raises `Refused` (`already-connected` where
+    `contact` is a peer's, `reusable-contact`, `no-name`, `invite-expired`, `invite-expiry`), `BadValue` for a facet
+    that cannot be.
     """
-    if reusable:
-        raise Refused("not-yet", "Invites that several people can use come with a later version.")
-    expires = stamp.now + INVITE_LIFETIME if expires is None else expires
-    if expires <= stamp.now:
-        raise Refused("invite-expired", "An invite has to expire in the future.")
+    if expires is None:
+        expires = stamp.now + (REUSABLE_LIFETIME if reusable else INVITE_LIFETIME)
+    _check_expiry(expires - stamp.now)
+    if reusable and contact is not None:
+        raise Refused("reusable-contact", "An invite for several people cannot be for one contact.")
     if contact is not None and open_peer_of_contact(contents, contact):
         raise Refused("already-connected", "This contact is a peer's already; 'kith peers' shows how far it is.")
     draft = Draft(contents, stamp)
-    record = add_invite(draft, host, fingerprint, facets, contact, expires)
+    record = add_invite(draft, host, fingerprint, facets, contact, expires, reusable=reusable)
     return NewInvite(
         draft.edit, record, format_link(records.read_invite(record, draft.contents[record]).own.invite), expires
     )
@@ -86,6 +102,8 @@ def add_invite(
     contact: bytes | None,
     expires: int,
     expected: Expected | None = None,
+    *,
+    reusable: bool = False,
 ) -> bytes:
     """The record of a fresh invite; `expected` alone may answer it, where given.
 
@@ -94,7 +112,7 @@ def add_invite(
     stamp = draft.stamp
     persona, name = records.own_persona(draft.contents), display_name_of_mine(draft.contents)
     randomness = stamp.random(NEW_INVITE_RANDOM_BYTES)
-    own = new_invite(host, fingerprint, persona.raw, name, expires, reusable=False, randomness=randomness)
+    own = new_invite(host, fingerprint, persona.raw, name, expires, reusable=reusable, randomness=randomness)
     return draft.add(
         "invite",
         {
@@ -103,12 +121,17 @@ def add_invite(
             "expires": expires,
             "facets": [*sorted({facet_name(facet) for facet in facets})],
             "contact": contact,
-            "reusable": False,
+            "reusable": reusable,
             "state": InviteState.OPEN.value,
             "created": stamp.now,
             "expected": None if expected is None else expected.to_value(),
         },
     )
+
+
+def web_link(link: str) -> str:
+    """The `https:` form, for pictures: without a client, a telephone's camera opens a page that says what it is."""
+    return format_link(parse_link(link), web=True)
 
 
 def greeting_for(invite: InviteRecord) -> tuple[bytes, bytes, int]:
@@ -141,8 +164,17 @@ def display_name_of_mine(contents: Contents) -> str:
     return shortened(name)
 
 
+def _check_expiry(lifetime: int) -> None:
+    if lifetime <= 0:
+        raise Refused("invite-expired", "An invite has to expire in the future.")
+    if lifetime > MAX_LIFETIME:
+        raise Refused("invite-expiry", "An invite lives 400 days at most; make a new one then.")
+
+
 def _row(invite: InviteRecord, now: int) -> InviteRow:
     is_open = invite.state is InviteState.OPEN
     state = "expired" if is_open and invite.expires <= now else invite.state.value
     link = format_link(invite.own.invite) if state == "open" else ""
-    return InviteRow(invite.id, link, invite.created, invite.expires, invite.facets, invite.contact, state)
+    return InviteRow(
+        invite.id, link, invite.created, invite.expires, invite.facets, invite.contact, state, invite.reusable
+    )

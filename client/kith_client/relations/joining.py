@@ -86,10 +86,10 @@ def contact_for(draft: Draft, contact: bytes | None) -> bytes:
     return draft.add("contact", {"uid": unit_to_value((uid,))}, record)
 
 
-def end_others(draft: Draft, peer: bytes, kept: bytes) -> None:
-    """One handshake with a peer came to its end: the others are given up."""
+def end_others(draft: Draft, peer: bytes, kept: bytes, *, but_waiting: bool = False) -> None:
+    """One handshake with a peer came to its end: the others are given up; with `but_waiting`, not my own answers."""
     for channel in open_channels(draft.contents, peer):
-        if channel.id != kept:
+        if channel.id != kept and not (but_waiting and channel.state is RelationshipState.ANSWERED):
             ended = next_state(channel.state, RelationshipEvent.REPLACED)
             draft.change(channel.id, {"state": ended.value}, without=["step"])
 

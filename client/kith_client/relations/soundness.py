@@ -12,6 +12,7 @@ from kith_client.relations.guarding import GUARDING, read_guarding
 from kith_client.relations.homes import read_home
 from kith_client.relations.introduction_records import read_introducing, read_introduction
 from kith_client.relations.records import own_persona, read_channel, read_invite, read_peer, read_their_item
+from kith_client.relations.request_records import REQUEST, read_request
 from kith_client.relations.splits import SPLIT, read_split
 from kith_protocol.content import Content
 from kith_protocol.errors import DecodingError
@@ -23,6 +24,7 @@ _READERS: Final[Mapping[str, Callable[[bytes, Content], object]]] = {
     "introduction": read_introduction,
     "invite": read_invite,
     "peer": read_peer,
+    REQUEST: read_request,
     "persona": lambda record, content: own_persona({record: content}),
     "theirs": read_their_item,
     GUARDING: read_guarding,

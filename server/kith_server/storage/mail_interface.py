@@ -89,7 +89,9 @@ class MailboxStore(Protocol):
         """What waits for `vault` and arrived after the cursor: at least one parcel if there is one."""
 
     async def delete_parcels(self, vault: bytes, hashes: Iterable[bytes]) -> None:
-        """Deletes parcels by their SHA-256; unknown ones are passed over. Their sequences stay known."""
+        """Deletes parcels by their SHA-256; unknown ones are passed over. Their sequences stay known, but in mailboxes
+        of `FREED_KINDS`, whose slots are free again.
+        """
 
     async def put_greeting(self, vault: bytes, link_id: bytes, sealed: bytes, expires: int) -> None:
         """Keeps a greeting; the same vault may put another one in its place.
@@ -106,7 +108,8 @@ class MailboxStore(Protocol):
     async def expire(self, now: int) -> bool:
         """Removes some of what is too old; returns whether there may be more.
 
-        The slot of a parcel that nobody read takes the same sequence again: its sender must not be told "have".
+        The slot of a parcel that nobody read takes the same sequence again: its sender must not be told "have". In
+        mailboxes of `FREED_KINDS` it is free.
         """
 
 

@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from kith_protocol.errors import LimitExceeded
-from kith_protocol.mailbox import MailboxKind, Placement, may_become, place
+from kith_protocol.mailbox import FREED_KINDS, MailboxKind, Placement, may_become, place
 from kith_protocol.wire import OpenMailbox, ParcelPage, StoredParcel
 from kith_server.config import Quotas
 from kith_server.errors import HttpRefusal
@@ -22,6 +22,14 @@ if TYPE_CHECKING:
 
 EXPIRE_AT_ONCE: Final = 200
 """Rows that one transaction of the clean-up removes."""
+
+_FREED: Final = ", ".join(str(int(kind)) for kind in sorted(FREED_KINDS))
+_FREE_SLOTS: Final = (
+    "DELETE FROM slots WHERE vault = ?1 AND (read_id, slot) IN ("  # noqa: S608 (our own numbers)
+    "SELECT parcels.read_id, parcels.slot FROM parcels JOIN mailboxes USING (vault, read_id)"
+    f" WHERE vault = ?1 AND hash = ?2 AND kind IN ({_FREED}))"
+)
+"""The slots of parcels that are about to be deleted, where the mailbox forgets them."""
 
 
 class SqliteMailboxes:
@@ -100,6 +108,7 @@ class SqliteMailboxes:
         rows = [(vault, digest) for digest in hashes]
 
         def work(connection: Connection) -> None:
+            connection.executemany(_FREE_SLOTS, rows)
             connection.executemany("DELETE FROM parcels WHERE vault = ? AND hash = ?", rows)
 
         await self._database.write(work)
@@ -174,13 +183,14 @@ def _expire(connection: Connection, now: int) -> bool:
         (now, EXPIRE_AT_ONCE),
     ).rowcount
     old = connection.execute(
-        "SELECT id, vault, read_id, slot FROM parcels WHERE arrived <= ? ORDER BY arrived LIMIT ?",
+        "SELECT id, vault, read_id, slot, hash FROM parcels WHERE arrived <= ? ORDER BY arrived LIMIT ?",
         (now - PARCEL_LIFETIME, EXPIRE_AT_ONCE),
     ).fetchall()
     # Nobody read these: the sender may put the same sequence again, and must not be told that it has arrived.
     connection.executemany(
         "UPDATE slots SET sequence = sequence - 1 WHERE vault = ? AND read_id = ? AND slot = ?",
-        [row[1:] for row in old],
+        [row[1:4] for row in old],
     )
+    connection.executemany(_FREE_SLOTS, [(row[1], row[4]) for row in old])
     connection.executemany("DELETE FROM parcels WHERE id = ?", [row[:1] for row in old])
     return max(greetings, len(old)) == EXPIRE_AT_ONCE

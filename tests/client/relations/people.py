@@ -18,6 +18,8 @@ from kith_client.relations.invites import NewInvite, create_invite
 from kith_client.relations.outgoing import Outgoing, outgoing, receipted
 from kith_client.relations.peers import their_properties
 from kith_client.relations.records import channels, own_persona, peers
+from kith_client.relations.request_rows import RequestRow
+from kith_client.relations.requests import accept_request, decline_request, list_requests
 from kith_client.relations.server_side import cleared, server_side
 from kith_client.relations.upkeep import plan
 from kith_client.relations.vouching import accept_introduced
@@ -101,8 +103,11 @@ class Person:
     def unset_card(self, prop: str) -> None:
         self.commit(me.unset_mine(self.contents, self.stamp(), prop)[0])
 
-    def invite(self, *facets: str, contact: bytes | None = None, expires: int | None = None) -> NewInvite:
-        new = create_invite(self.contents, self.stamp(), self.host, b"F" * 16, facets, contact=contact, expires=expires)
+    def invite(
+        self, *facets: str, contact: bytes | None = None, expires: int | None = None, reusable: bool = False
+    ) -> NewInvite:
+        mine = self.host, b"F" * 16
+        new = create_invite(self.contents, self.stamp(), *mine, facets, contact, reusable, expires)
         self.commit(new.edit)
         self.serve()
         return new
@@ -134,6 +139,19 @@ class Person:
         """Declines the only introduction."""
         (row,) = self.requests()
         self.commit(decline(self.contents, self.stamp(), row.id))
+
+    def asked_by(self) -> list[str]:
+        """The names of those who wait for a decision, in the order in which they came."""
+        return [row.name for row in list_requests(self.contents, self.now)]
+
+    def let_in(self, name: str, *facets: str, contact: bytes | None = None) -> None:
+        self.commit(accept_request(self.contents, self.stamp(), self._request(name), facets, contact).edit)
+
+    def turn_down(self, name: str) -> None:
+        self.commit(decline_request(self.contents, self.stamp(), self._request(name)).edit)
+
+    def _request(self, name: str) -> RequestRow:
+        return next(row for row in list_requests(self.contents, self.now) if row.name == name)
 
     def grant(self, peer: bytes, facet: str) -> None:
         self.commit(grants.grant(self.contents, self.stamp(), grants.Target("peer", (peer,), ""), facet))

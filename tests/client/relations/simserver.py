@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from kith_client.relations.server_side import MailboxToOpen, ServerSide
 from kith_protocol.errors import BadSignature
 from kith_protocol.gateway import Put, PutStatus
-from kith_protocol.mailbox import Placement, check_parcel_size, may_become, place, verify_put
+from kith_protocol.mailbox import FREED_KINDS, Placement, check_parcel_size, may_become, place, verify_put
 from kith_protocol.suite import digest
 from kith_protocol.wire import StoredParcel
 
@@ -88,4 +88,7 @@ class SimServer:
     def delete(self, read_ids: set[bytes], hashes: list[bytes]) -> None:
         for box in self.boxes.values():
             if box.owner.read_id in read_ids:
+                gone = [slot for slot, p in box.waiting.items() if digest(p.parcel) in hashes]
+                if box.owner.kind in FREED_KINDS:
+                    box.highest = {slot: n for slot, n in box.highest.items() if slot not in gone}
                 box.waiting = {slot: p for slot, p in box.waiting.items() if digest(p.parcel) not in hashes}

@@ -328,12 +328,6 @@ def test_another_safety_number_does_not_verify(number: str, code: str) -> None:
     assert list_peers(anna.contents)[0].trust == "unverified"
 
 
-def test_invites_for_several_people_are_said_to_come_later() -> None:
-    anna = World.of("Anna Beck")["anna"]
-    with refused("not-yet"):
-        create_invite(anna.contents, anna.stamp(), anna.host, b"F" * 16, reusable=True)
-
-
 def test_a_long_name_is_cut_for_the_greeting_and_whole_on_the_card() -> None:
     world = World.of(*PAIR)
     anna, bob = world["anna"], world["bob"]

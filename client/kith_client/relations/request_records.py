@@ -1,0 +1,129 @@
+"""The records of those who ask through a reusable invite, read into typed values (spec: content.md)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Final
+
+from kith_client.stamp import Contents, of_kind
+from kith_protocol.content import Content
+from kith_protocol.encoding import Value
+from kith_protocol.errors import DecodingError, Refused
+
+REQUEST: Final = "request"
+"""Kind of the record."""
+ASKED: Final = "asked"
+"""On an invite: who asked through it, and what became of it."""
+MAX_ASKED: Final = 100
+"""Of them, the newest are remembered."""
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What the person decided about a request; carried out with the next sync."""
+
+    accept: bool
+    facets: tuple[str, ...] = ()
+    """Granted beside those of the invite."""
+    contact: bytes | None = None
+    """The contact that this person is, where the person named one."""
+
+    def to_value(self) -> dict[str, Value]:
+        return {"accept": self.accept, "facets": list(self.facets), "contact": self.contact}
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One `request` record: the answer to a reusable invite, until it is decided."""
+
+    id: bytes
+    invite: bytes
+    """Id of the `invite` record."""
+    person: bytes
+    name: str
+    """What they call themselves; unproven."""
+    host: str
+    answer: bytes
+    """As it came: it is opened again when it is accepted."""
+    at: int
+    """When it was taken in, in milliseconds since 1970."""
+    decision: Decision | None
+
+    def __repr__(self) -> str:
+        return f"Request({self.id.hex()})"
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """One decided request, as an invite remembers it."""
+
+    person: bytes
+    answer: bytes
+    """SHA-256 of the answer."""
+    at: int
+    """When it was decided, in milliseconds since 1970."""
+    accepted: bool
+
+    def to_value(self) -> dict[str, Value]:
+        return {"person": self.person, "answer": self.answer, "at": self.at, "accepted": self.accepted}
+
+
+def read_request(record: bytes, content: Content) -> Request:
+    """Raises `DecodingError`."""
+    match [content.value(unit) for unit in ("invite", "person", "name", "host", "answer", "at")]:
+        case [bytes(invite), bytes(person), str(name), str(host), bytes(answer), int(at)]:
+            return Request(record, invite, person, name, host, answer, at, _decision(content.value("decision")))
+        case _:
+            raise _damaged()
+
+
+def requests(contents: Contents) -> list[Request]:
+    """All that wait or were not carried out yet, oldest first."""
+    found = [read_request(record, content) for record, content in of_kind(contents, REQUEST).items()]
+    return sorted(found, key=lambda request: (request.at, request.id))
+
+
+def request_at(contents: Contents, record: bytes) -> Request:
+    """The request of this record. Raises `Refused` (`no-such-request`)."""
+    content = contents.get(record)
+    if content is None or content.kind != REQUEST:
+        raise Refused("no-such-request", "There is no such request. 'kith requests' shows them.")
+    return read_request(record, content)
+
+
+def asked(content: Content) -> list[Asked]:
+    """Who asked through the invite with this content, oldest first. Raises `DecodingError`."""
+    value = content.value(ASKED)
+    if value is None:
+        return []
+    if not isinstance(value, list):
+        raise _damaged()
+    return [_asked(each) for each in value]
+
+
+def asked_values(entries: Iterable[Asked]) -> list[Value]:
+    """The newest of them, as the unit holds them."""
+    return [each.to_value() for each in sorted(entries, key=lambda each: each.at)[-MAX_ASKED:]]
+
+
+def _asked(value: Value) -> Asked:
+    match value:
+        case {"person": bytes(person), "answer": bytes(answer), "at": int(at), "accepted": bool(accepted)}:
+            return Asked(person, answer, at, accepted)
+        case _:
+            raise _damaged()
+
+
+def _decision(value: Value) -> Decision | None:
+    match value:
+        case None:
+            return None
+        case {"accept": bool(accept), "facets": list(facets), "contact": bytes() | None as contact}:
+            return Decision(accept, tuple(text for text in facets if isinstance(text, str)), contact)
+        case _:
+            raise _damaged()
+
+
+def _damaged() -> DecodingError:
+    return DecodingError("A record of the kind request is damaged.")

@@ -1,0 +1,60 @@
+"""Which requests stand, and who may make none; shared by whoever shows them and whoever carries decisions out."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from kith_client.relations import records
+from kith_client.relations.joining import open_peer_of_contact
+from kith_client.relations.records import InviteRecord, InviteState
+from kith_client.relations.request_records import Request
+from kith_client.stamp import Contents
+from kith_protocol.relationship import RelationshipState
+
+REQUEST_LIFETIME: Final = 90 * 24 * 3600 * 1000
+"""Milliseconds after which a request that nobody decided is dropped."""
+
+
+class Persons:
+    """Who is a peer, and who is shut out; read once, because many may ask."""
+
+    def __init__(self, contents: Contents) -> None:
+        peers = records.peers(contents)
+        self.peers = {peer.person: peer for peer in reversed(peers)}
+        """Person id → peer; of two, the one with the smaller record id."""
+        by_id = {peer.id: peer for peer in peers}
+        self.blocked = frozenset(peer.person for peer in self.peers.values() if peer.blocked)
+        self.connected = frozenset(
+            by_id[channel.peer].person
+            for channel in records.channels(contents)
+            if channel.state is RelationshipState.CONNECTED
+            and channel.peer in by_id
+            and not by_id[channel.peer].is_over(channel.id)
+        )
+
+    @property
+    def shut_out(self) -> frozenset[bytes]:
+        """Whose requests are dropped."""
+        return self.blocked | self.connected
+
+
+def is_void(contents: Contents, request: Request, persons: Persons, now: int) -> bool:
+    """Whether nothing can come of a request: the person is shut out; or nobody decided until it was too late."""
+    if request.person in persons.shut_out:
+        return True
+    content = contents.get(request.invite)
+    if content is None or content.kind != "invite":
+        return True
+    revoked = records.read_invite(request.invite, content).state is InviteState.REVOKED
+    return request.decision is None and (revoked or request.at + REQUEST_LIFETIME <= now)
+
+
+def reusable_invites(contents: Contents) -> list[InviteRecord]:
+    """The invites through which requests come, oldest first."""
+    return [invite for invite in records.invites(contents) if invite.reusable]
+
+
+def is_anothers(contents: Contents, contact: bytes | None, person: bytes) -> bool:
+    """Whether a contact belongs to a peer who is another person."""
+    other = open_peer_of_contact(contents, contact) if contact is not None else None
+    return other is not None and other.person != person
