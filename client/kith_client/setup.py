@@ -15,6 +15,7 @@ from kith_client.home import Home
 from kith_client.keyfile import DeviceKeys
 from kith_client.mirror import AcceptedPush, Mirror
 from kith_client.online import signed_in
+from kith_client.relations.personas import new_persona
 from kith_client.stamp import Edit, Stamp
 from kith_client.sync.building import genesis
 from kith_client.sync.push import push_all
@@ -26,7 +27,7 @@ from kith_protocol.encoding import decode
 from kith_protocol.epoch import encode_keys
 from kith_protocol.errors import KithError, Refused
 from kith_protocol.member import MemberKeys, MemberKind
-from kith_protocol.persona import FIRST_NUMBER, person_id, sign_persona
+from kith_protocol.persona import FIRST_NUMBER, person_id
 from kith_protocol.phrase import ENTROPY_BYTES, paper_keys, phrase_of, root_key
 from kith_protocol.server_statement import (
     ServerStatement,
@@ -34,7 +35,7 @@ from kith_protocol.server_statement import (
     server_fingerprint,
     verify_server_statement,
 )
-from kith_protocol.suite import KEY_BYTES, SEED_BYTES, HybridSignKey, SealKey, SignKey
+from kith_protocol.suite import KEY_BYTES, SEED_BYTES, SealKey, SignKey
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,14 +133,7 @@ async def keep_keys(home: Home, keys: DeviceKeys, passphrase: str | None) -> Non
 
 def _first_records(entropy: bytes, device: MemberKeys, name: str, device_name: str, now: int) -> Edit:
     stamp = Stamp(now, device.id[:AUTHOR_BYTES], os.urandom)
-    sign = HybridSignKey(os.urandom(SEED_BYTES), os.urandom(SEED_BYTES))
-    seal = SealKey(os.urandom(SEED_BYTES))
-    persona = {
-        "sign_seed": sign.seed,
-        "sign_pq_seed": sign.pq_seed,
-        "seal_seed": seal.seed,
-        "statement": sign_persona(root_key(entropy), sign, seal.public, FIRST_NUMBER),
-    }
+    persona = new_persona(root_key(entropy), FIRST_NUMBER, os.urandom)
     return {
         **first_card(stamp, name),
         stamp.record_id(): stamp.content("persona", persona),

@@ -137,12 +137,18 @@ def make_reclaim(
     )
 
 
-def open_reclaim(raw: bytes, known: Established, keys: Sequence[SealKey], me: OwnPersona) -> OpenedReclaim:
+def open_reclaim(
+    raw: bytes, known: Established, keys: Sequence[SealKey], me: OwnPersona, *, crossing: bool = False
+) -> OpenedReclaim:
     """Opens and verifies what came into a mailbox of the relationship `known`.
 
-    `keys` are the private keys of one's own personas, newest first. Raises `Undecryptable` for whatever does not open,
-    `DecodingError`, `BadSignature`, `BadKey`, `Refused` (`unknown-suite`, `persona-outdated` for a number that is not
-    above the one of `known`), or the alarm `person-changed` for another root.
+    `keys` are the private keys of one's own personas, newest first. With `crossing`, a reclaim of one's own is on its
+    way to the persona of `known`, and the peer's counts as well if it comes from that same persona and was sealed to
+    the newest of `keys`.
+
+    Raises `Undecryptable` for whatever does not open, `DecodingError`, `BadSignature`, `BadKey`, `Refused`
+    (`unknown-suite`, `persona-outdated` for a number that is not above the one of `known`), or the alarm
+    `person-changed` for another root.
     """
     if len(raw) != RECLAIM_BYTES or raw[:1] != _SUITE:
         raise Undecryptable("A reclaim does not open.")
@@ -153,8 +159,9 @@ def open_reclaim(raw: bytes, known: Established, keys: Sequence[SealKey], me: Ow
     reclaim = decode(unpad(decrypt(key, labels.RECLAIM, frame(labels.RECLAIM, *persons), box)), Reclaim)
     body = decode(reclaim.body, ReclaimBody)
     persona = verify_persona(body.persona)
-    above = verify_persona(known.peer_persona).number + 1
-    check_expected(persona, expect=known.peer, known={known.peer: above})
+    number = verify_persona(known.peer_persona).number
+    lowest = number if crossing and place == 0 else number + 1
+    check_expected(persona, expect=known.peer, known={known.peer: lowest})
     transcript = _transcript(persons, sealed, reclaim.body)
     verify_hybrid(persona.sign_key, labels.RECLAIM_SIGN, known.peer, me.person, transcript, signature=reclaim.signature)
     check_seal_key(body.seal_key)

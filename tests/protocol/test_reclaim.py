@@ -144,6 +144,16 @@ def test_the_same_reclaim_again_is_refused() -> None:
         opened(raw, opened(raw).established)
 
 
+def test_of_two_reclaims_that_cross_the_other_counts_only_if_it_came_to_the_newest_persona() -> None:
+    """Bob answered Anna's new persona with a reclaim of his own; hers to his new persona comes meanwhile."""
+    raw, _ = made()
+    waiting = replace_statement(pairing().bob, peer_persona=ANNA.raw)
+    assert open_reclaim(raw, waiting, [BOBS_KEY], BOB, crossing=True).is_current
+    for keys, crossing in (([BOBS_KEY], False), ([SealKey(fixed("bob-seal-2")), BOBS_KEY], True)):
+        with pytest.raises(Refused, match="replaced by newer"):
+            open_reclaim(raw, waiting, keys, BOB, crossing=crossing)
+
+
 def test_a_peer_cannot_pass_a_reclaim_on_to_somebody_else() -> None:
     """Bob opens Anna's reclaim and seals it to Carla, as if Anna had written to her."""
     raw, _ = made()

@@ -10,7 +10,14 @@ from kith_client.book.facets import facet_name
 from kith_client.relations import records
 from kith_client.relations.draft import Draft
 from kith_client.relations.invites import display_name_of_mine
-from kith_client.relations.joining import attach, is_connected, known_persons, open_channels, open_peer_of_contact
+from kith_client.relations.joining import (
+    attach,
+    is_connected,
+    known_persons,
+    open_channels,
+    open_peer_of_contact,
+    shows_newer,
+)
 from kith_client.relations.joining import peer_of_person as find_peer
 from kith_client.stamp import Contents, Edit, Stamp
 from kith_protocol.encoding import Value, encode
@@ -18,6 +25,7 @@ from kith_protocol.errors import Alarm, AlarmCode, Refused
 from kith_protocol.handshake import make_answer
 from kith_protocol.invite import Invite, OpenedGreeting, open_greeting, parse_link
 from kith_protocol.mailbox import NEW_MAILBOX_RANDOM_BYTES, new_mailbox
+from kith_protocol.persona import PersonaStatement
 from kith_protocol.relationship import RelationshipState
 from kith_protocol.suite import KEY_BYTES, NONCE_BYTES, SEED_BYTES
 
@@ -71,7 +79,7 @@ def accept(
     invite = check_link(contents, link)
     opened = open_greeting(invite, greeting, stamp.now)
     person = opened.persona.person
-    _check_person(contents, person, contact)
+    _check_person(contents, opened.persona, contact)
     draft = Draft(contents, stamp)
     pending = begin_channel(draft, invite, opened, host, fingerprint)
     name = opened.greeting.name
@@ -90,11 +98,13 @@ def accept(
     )
 
 
-def _check_person(contents: Contents, person: bytes, contact: bytes | None) -> None:
+def _check_person(contents: Contents, persona: PersonaStatement, contact: bytes | None) -> None:
+    person = persona.person
     peer = find_peer(contents, person)
     if peer is not None and peer.blocked:
         raise Refused("blocked", "You blocked this person. 'kith block PEER --undo' lets you accept the invite.")
-    if peer is not None and is_connected(open_channels(contents, peer.id)):
+    channels = open_channels(contents, peer.id) if peer is not None else []
+    if is_connected(channels) and not shows_newer(channels, persona):
         raise Refused("already-connected", "You are connected with this person already; 'kith peers' shows it.")
     other = open_peer_of_contact(contents, contact) if contact is not None else None
     if other is not None and other.person != person:
@@ -113,10 +123,11 @@ def begin_channel(
     `expect` is the person id of who must have made the invite. Raises what `make_answer` raises.
     """
     stamp, contents = draft.stamp, draft.contents
+    me = records.own_persona(contents)
     answer, pending = make_answer(
         invite,
         opened,
-        records.own_persona(contents),
+        me,
         display_name_of_mine(contents),
         seal_seed=stamp.random(SEED_BYTES),
         inbox=new_mailbox(host, fingerprint, stamp.random(NEW_MAILBOX_RANDOM_BYTES)),
@@ -126,4 +137,5 @@ def begin_channel(
         known=known_persons(contents),
     )
     values: dict[str, Value] = {"state": RelationshipState.ANSWERED.value, "peer": b"", "step": answer}
+    values["persona"] = records.persona_of(me.raw).number
     return draft.add("channel", {**values, "pending": encode(pending)})

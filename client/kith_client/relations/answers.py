@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from typing import Final
 
 from kith_client.relations import records
+from kith_client.relations.draft import Draft
 from kith_client.relations.inbox import Inbox
 from kith_client.relations.joining import (
     attach,
@@ -19,7 +20,9 @@ from kith_client.relations.joining import (
     open_channels,
     open_peer_of_contact,
     peer_of_person,
+    shows_newer,
 )
+from kith_client.relations.reclaimed import has_new_persona
 from kith_client.relations.records import Channel, InviteRecord, InviteState
 from kith_client.relations.suspicion import doubted
 from kith_client.relations.vouching import tell_of_stranger, vouch
@@ -31,6 +34,8 @@ from kith_protocol.persona import OwnPersona
 from kith_protocol.relationship import RelationshipEvent, RelationshipState, next_state
 from kith_protocol.suite import KEY_BYTES, NONCE_BYTES, SEED_BYTES, digest
 from kith_protocol.wire import StoredParcel
+
+_UNTOUCHED: Final = "They were not connected, and nothing changed."
 
 DOES_NOT_OPEN: Final = (Undecryptable, DecodingError, BadSignature, BadKey)
 """Not meant for me, altered, or forged: left in the mailbox, where it expires."""
@@ -47,6 +52,11 @@ def take_answer(inbox: Inbox, invite_id: bytes, stored: StoredParcel, me: OwnPer
     expect = None if expected is None else expected.person
     try:
         answer = open_answer(invite.own, stored.parcel, me, expect=expect, known=known_persons(draft.contents))
+    except BadSignature:
+        # It was sealed by somebody who has the link, and speaks for another.
+        inbox.handle(stored)
+        inbox.tell("alarm", invite.id, f"Somebody answered an invite of yours in another person's name. {_UNTOUCHED}")
+        return
     except DOES_NOT_OPEN:
         return
     except Alarm:
@@ -82,30 +92,45 @@ def take_finish(inbox: Inbox, channel: Channel, stored: StoredParcel, me: OwnPer
         return None
     try:
         opened = open_finish(channel.pending, stored.parcel, me)
+    except BadSignature:
+        inbox.handle(stored)
+        inbox.tell("alarm", channel.id, f"Somebody tried to take the place of a person who invited you. {_UNTOUCHED}")
+        return None
     except (*DOES_NOT_OPEN, Refused):
         return None
     inbox.handle(stored)
     draft = inbox.draft
+    is_renewed = _is_renewed(draft, channel, opened)
     state = next_state(channel.state, RelationshipEvent.FINISH_OPENED)
     values = {"state": state.value, "established": encode(opened.established)}
     draft.change(channel.id, values, without=["pending", "step"])
     end_others(draft, channel.peer, channel.id)
     draft.change(channel.peer, {"channel": channel.id})
     inbox.event(channel.peer, "is connected with you now")
+    if is_renewed:
+        has_new_persona(inbox, channel.peer)
     return opened
+
+
+def _is_renewed(draft: Draft, channel: Channel, opened: OpenedFinish) -> bool:
+    """Whether a relationship stood that this handshake replaces, because it shows a newer persona."""
+    before = open_channels(draft.contents, channel.peer)
+    return is_connected(before) and shows_newer(
+        (each for each in before if each.id != channel.id), records.persona_of(opened.established.peer_persona)
+    )
 
 
 def _may_connect(inbox: Inbox, invite: InviteRecord, answer: OpenedAnswer, me: OwnPersona) -> bool:
     contents, person = inbox.draft.contents, answer.persona.person
     peer = peer_of_person(contents, person)
     channels = open_channels(contents, peer.id) if peer is not None else []
-    if is_connected(channels):
+    if is_connected(channels) and not shows_newer(channels, answer.persona):
         if invite.expected is not None:
             return False  # introduced twice, or connected in another way meanwhile
         text = "Somebody with whom you are connected already answered another invite of yours; nothing changed."
         inbox.tell("invite", invite.id, text)
         return False
-    if channels and me.person > person:
+    if channels and not is_connected(channels) and me.person > person:
         # Both accepted each other's invite: both sides keep the one made by the smaller person id.
         return False
     other = open_peer_of_contact(contents, invite.contact) if invite.contact is not None else None
@@ -144,10 +169,14 @@ def connect(
     )
     state = RelationshipState.FINISHED.value
     values: dict[str, Value] = {"state": state, "established": encode(established), "step": finish, "peer": b""}
+    values["persona"] = records.persona_of(me.raw).number
     channel = draft.add("channel", values)
     host, name = answer.body.mailbox.host, answer.body.name
     peer = attach(draft, channel, answer.persona.person, name, host, contact, facets)
     draft.change(channel, {"peer": peer})
+    others = [each for each in open_channels(draft.contents, peer) if each.id != channel]
+    if is_connected(others) and shows_newer(others, answer.persona):
+        has_new_persona(inbox, peer)
     return channel, peer
 
 

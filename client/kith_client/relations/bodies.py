@@ -19,7 +19,8 @@ from kith_client.relations import records
 from kith_client.relations.guardian_lines import read_word
 from kith_client.relations.inbox import Inbox
 from kith_client.relations.introductions import Heard
-from kith_client.relations.records import ANNOUNCED, Channel, TheirItem
+from kith_client.relations.reclaiming import MAX_FORMER
+from kith_client.relations.records import ANNOUNCED, FORMER, Channel, TheirItem
 from kith_client.relations.rekeying import acknowledge, address_changed
 from kith_protocol import labels
 from kith_protocol.commit import RECORD_ID_BYTES
@@ -236,7 +237,10 @@ def _change_address(inbox: Inbox, channel_id: bytes, message: Rekey | Moved, seq
         return
     seal_key = message.seal_key if isinstance(message, Rekey) else old.peer_seal_key
     new = replace(old, peer_seal_key=seal_key, outbox=message.mailbox)
-    draft.change(channel_id, {"established": encode(new), "address_sequence": sequence})
+    former = dict.fromkeys(each for each in (old.outbox, *channel.former) if each != message.mailbox)
+    values: dict[str, Value] = {"established": encode(new), "address_sequence": sequence}
+    values[FORMER] = [encode(each) for each in list(former)[:MAX_FORMER]]
+    draft.change(channel_id, values)
     draft.change(channel.peer, {"host": message.mailbox.host})
     address_changed(draft, _fresh(inbox, channel_id))
 
@@ -245,5 +249,6 @@ def _farewell(inbox: Inbox, channel_id: bytes) -> None:
     draft, channel = inbox.draft, _fresh(inbox, channel_id)
     if not channel.ended:
         ended = next_state(channel.state, RelationshipEvent.BYE)
-        draft.change(channel_id, {"state": ended.value}, without=["step"])
+        # It may be a thief's: should the peer's root say otherwise, my mailboxes are still there.
+        draft.change(channel_id, {"state": ended.value, "parted": draft.stamp.now}, without=["step"])
         inbox.event(channel.peer, "ended the relationship")

@@ -17,6 +17,8 @@ from kith_client.relations.inbox import Inbox, TakenIn
 from kith_client.relations.joining import end_others
 from kith_client.relations.mending import mend
 from kith_client.relations.own_keys import OwnKey
+from kith_client.relations.reclaimed import take_reclaims
+from kith_client.relations.reclaiming import note_heard
 from kith_client.relations.records import Channel
 from kith_client.relations.rekeying import mark_used
 from kith_client.relations.server_side import takes_answers
@@ -39,6 +41,7 @@ def take_in(contents: Contents, stamp: Stamp, parcels: Sequence[StoredParcel]) -
     bodies = Bodies(inbox)
     if the_one(contents, "persona") is not None:
         # Handshakes wait for a persona that cannot be read; the parcels of relationships that stand do not need it.
+        take_reclaims(inbox, parcels)
         _take_answers(inbox, parcels)
         _take_finishes(inbox, bodies, parcels)
     # A parcel may need what another one brings: the inviter reads none before one confirmed the handshake.
@@ -128,6 +131,7 @@ def _confirmed(inbox: Inbox, channel: Channel, established: Established, body: P
     inbox.draft.change(channel.id, {"state": state.value})
     inbox.draft.change(channel.peer, {"channel": channel.id})
     end_others(inbox.draft, channel.peer, channel.id)
+    note_heard(inbox.draft, channel)
     return True
 
 

@@ -12,6 +12,7 @@ from kith_client.relations.records import Channel, PeerRecord
 from kith_client.stamp import Contents
 from kith_protocol.encoding import Value, decode
 from kith_protocol.invite import MAX_NAME_BYTES, Greeting
+from kith_protocol.persona import PersonaStatement
 from kith_protocol.relationship import RelationshipEvent, RelationshipState, Trust, next_state
 
 
@@ -32,6 +33,12 @@ def open_peer_of_contact(contents: Contents, contact: bytes) -> PeerRecord | Non
     """The peer whose contact this is and with whom a relationship stands or is waiting."""
     mine = (peer for peer in records.peers(contents) if peer.contact == contact)
     return next((peer for peer in mine if open_channels(contents, peer.id)), None)
+
+
+def shows_newer(channels: Iterable[Channel], persona: PersonaStatement) -> bool:
+    """Whether a handshake shows a higher number of the peer's persona than all of these channels: after a theft, only
+    its root can sign that, and the relationship begins anew."""
+    return all(records.persona_of(persona_in(channel)).number < persona.number for channel in channels)
 
 
 def is_connected(channels: Iterable[Channel]) -> bool:

@@ -18,15 +18,18 @@ from kith_client.relations.introductions import INTRODUCE, Said, said
 from kith_client.relations.own_keys import PUT
 from kith_client.relations.payloads import payload_for, wanted
 from kith_client.relations.planning import SENDING, digest_for, narrowed
-from kith_client.relations.records import RECEIPT, Channel, Item
+from kith_client.relations.reclaiming import put_name, waiting_for
+from kith_client.relations.records import RECEIPT, RECLAIM, Channel, Item
 from kith_client.relations.rekeying import REKEY
 from kith_client.relations.upkeep import acknowledged_versions
 from kith_client.stamp import Contents, Edit, Stamp
+from kith_protocol.encoding import encode
 from kith_protocol.gateway import Put, PutStatus
 from kith_protocol.guardian import TO_GUARDIAN, TO_PERSON
 from kith_protocol.handshake import Established, answer_slot
 from kith_protocol.mailbox import MailboxAddress, sign_put
 from kith_protocol.parcel import Bye, Message, ParcelBody, ParcelContext, Rekey, Withdraw, seal_parcel, versions_of
+from kith_protocol.reclaim import RECLAIM_SEQUENCE, reclaim_slot
 from kith_protocol.relationship import RelationshipEvent, RelationshipState, Side, SlotKind, next_state, slot_of
 from kith_protocol.share import make_share
 from kith_protocol.suite import KEY_BYTES, NONCE_BYTES, SealKey
@@ -38,6 +41,10 @@ HANDSHAKE_SEQUENCE: Final = 1
 STATE: Final = "state"
 BYE: Final = "bye"
 BYE_SEQUENCE: Final = 1
+_UNREACHED: Final = (
+    "A peer has none of the mailboxes any more that are known here, so your new keys cannot be brought there. Make an "
+    "invite for them ('kith invite'); it connects you anew, and shows them that you are the same."
+)
 _SLOTS: Final = {
     REKEY: (SlotKind.REKEY, b""),
     STATE: (SlotKind.STATE, b""),
@@ -47,9 +54,9 @@ _SLOTS: Final = {
 }
 
 Key = tuple[bytes, str, int, bytes]
-"""Names one thing to send: channel id; `ANSWER`, `FINISH`, `REKEY`, `STATE`, `BYE`, `GUARD`, `GUARD_ANSWER`, an item's
-id in hex, or `INTRODUCE` and an introduction's; version or sequence; write id of the mailbox, because a receipt counts
-only while the peer reads there."""
+"""Names one thing to send: channel id; `ANSWER`, `FINISH`, `RECLAIM`, `REKEY`, `STATE`, `BYE`, `GUARD`, `GUARD_ANSWER`,
+an item's id in hex, or `INTRODUCE` and an introduction's; version or sequence; write id of the mailbox, because a
+receipt counts only while the peer reads there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +94,7 @@ def outgoing(contents: Contents, stamp: Stamp, skip: Container[Key] = frozenset(
         found += [step for step in _steps(channel) if step.key not in skip]
         due = {key: item for key, item in channel.items.items() if item.version > channel.receipts.get(key, 0)}
         established = channel.established
-        if established is None or not records.has_peer(contents, channel):
+        if established is None or channel.is_reclaiming or not records.has_peer(contents, channel):
             continue
         to = established.outbox.mailbox
         due = {key: item for key, item in due.items() if (channel.id, key.hex(), item.version, to) not in skip}
@@ -111,7 +118,7 @@ def announcements(channel: Channel) -> dict[str, int]:
     mine = channel.mine
     if channel.ended:
         return {BYE: BYE_SEQUENCE} if mine.bye else {}
-    if channel.state not in SENDING:
+    if channel.state not in SENDING or channel.is_reclaiming:
         return {}
     told = {REKEY: mine.keys[0].sequence if mine.under_way else 0, STATE: mine.told.sequence}
     told |= {name: line.sequence for name, line in mine.lines.items() if line.digest and name in _SLOTS}
@@ -120,7 +127,7 @@ def announcements(channel: Channel) -> dict[str, int]:
 
 def due_introductions(channel: Channel, talk: Said) -> dict[str, tuple[bytes, int, Message]]:
     """What of all that is said about introductions the peer has yet to hear."""
-    if channel.state not in SENDING:
+    if channel.state not in SENDING or channel.is_reclaiming:
         return {}
     mine = talk.get(channel.id, {})
     return {what: each for what, each in mine.items() if each[1] > channel.mine.put.get(what, 0)}
@@ -133,6 +140,8 @@ def is_outdated(channel: Channel | None, key: Key, talk: Said) -> bool:
         return True
     if what == ANSWER:
         return False
+    if what == RECLAIM:
+        return mailbox not in {to.mailbox for to in channel.reclaim or ()}
     if channel.established is None or mailbox != channel.established.outbox.mailbox:
         return True
     if what in _SLOTS:
@@ -153,28 +162,45 @@ def receipted(contents: Contents, stamp: Stamp, key: Key, status: PutStatus) -> 
         return {}
     draft = Draft(contents, stamp)
     if status in (PutStatus.STORED, PutStatus.HAVE):
-        _note_receipt(draft, channel, what, version)
+        _note_receipt(draft, channel, what, version, mailbox)
     elif what == BYE and status is PutStatus.NO_MAILBOX:
         draft.change(record, {}, without=["bye"])  # the peer ended it as well
     elif what == ANSWER and status is PutStatus.NO_MAILBOX and channel.state is RelationshipState.ANSWERED:
         ended = next_state(channel.state, RelationshipEvent.EXPIRED)
         draft.change(record, {"state": ended.value}, without=["step"])
         draft.tell("invite", record, "An invite that you accepted can no longer be used. Ask for a new one.")
+    elif what == RECLAIM and status is PutStatus.NO_MAILBOX:
+        _no_way(draft, channel, mailbox)
     return draft.edit
 
 
 def _counts(channel: Channel, what: str, mailbox: bytes) -> bool:
     """A receipt for a mailbox that the peer has replaced since says nothing."""
+    if what == RECLAIM:
+        return mailbox in {to.mailbox for to in channel.reclaim or ()}
     return what == ANSWER or (channel.established is not None and channel.established.outbox.mailbox == mailbox)
 
 
-def _note_receipt(draft: Draft, channel: Channel, what: str, version: int) -> None:
+def _no_way(draft: Draft, channel: Channel, mailbox: bytes) -> None:
+    """One of the peer's mailboxes is gone, so no reclaim can get there; without any, the relationship is over."""
+    left = [to for to in channel.reclaim or () if to.mailbox != mailbox]
+    draft.change(channel.id, {RECLAIM: [encode(to) for to in left]})
+    if not left:
+        ended = next_state(channel.state, RelationshipEvent.REPLACED)
+        draft.change(channel.id, {"state": ended.value}, without=["step", RECLAIM])
+        draft.tell("alarm", channel.peer, _UNREACHED)
+
+
+def _note_receipt(draft: Draft, channel: Channel, what: str, version: int, mailbox: bytes) -> None:
     if what in (ANSWER, FINISH):
         if what == _step_name(channel):
             draft.change(channel.id, {}, without=["step"])
         return
     if what == BYE:
         draft.change(channel.id, {}, without=["bye"])
+        return
+    if what == RECLAIM:
+        draft.change(channel.id, {PUT + put_name(mailbox): version})
         return
     if what in _SLOTS or what.startswith(INTRODUCE):
         if version > channel.mine.put.get(what, 0):
@@ -193,7 +219,10 @@ def _steps(channel: Channel) -> Iterator[Outgoing]:
     """The answer or the finish that has not arrived."""
     if not channel.step or channel.ended:
         return
-    if channel.established is not None:
+    if channel.is_reclaiming:
+        for to in waiting_for(channel):
+            yield _put(channel, to, RECLAIM, RECLAIM_SEQUENCE, reclaim_slot(channel.step), channel.step)
+    elif channel.established is not None:
         rs, side = channel.established.rs, Side(channel.established.side)
         slot = slot_of(rs, side.sends, SlotKind.FINISH)
         yield _put(channel, channel.established.outbox, FINISH, HANDSHAKE_SEQUENCE, slot, channel.step)

@@ -17,8 +17,8 @@ from kith_protocol.encoding import Value, decode
 from kith_protocol.errors import DecodingError, Refused
 from kith_protocol.handshake import Established, PendingAnswer
 from kith_protocol.invite import OwnInvite
-from kith_protocol.mailbox import OwnMailbox
-from kith_protocol.persona import OwnPersona, PersonaStatement, SignedPersona
+from kith_protocol.mailbox import MailboxAddress, OwnMailbox
+from kith_protocol.persona import FIRST_NUMBER, OwnPersona, PersonaStatement, SignedPersona
 from kith_protocol.relationship import RelationshipState
 from kith_protocol.suite import HybridSignKey, SealKey
 
@@ -30,6 +30,11 @@ ITEM: Final = "item/"
 RECEIPT: Final = "receipt/"
 ANNOUNCED: Final = "announced/"
 """On a channel: the version of an item that the peer says is current, where it has not arrived."""
+
+FORMER: Final = "former"
+"""On a channel: mailboxes of the peer that a newer one replaced."""
+RECLAIM: Final = "reclaim"
+"""On a channel: where its reclaim has to be put."""
 
 UNREADABLE_KIND: Final = "unreadable"
 """Kind of what stands in the contents for a record that does not open."""
@@ -109,6 +114,15 @@ class Channel:
     """Of the last message by which the peer changed its key or its mailbox."""
     mine: Mine
     """My own keys, mailboxes and announcements."""
+    persona: int
+    """Number of my persona under which it was made; a higher one of mine takes it back."""
+    former: tuple[MailboxAddress, ...]
+    """Mailboxes of the peer that a newer one replaced, newest first."""
+    reclaim: tuple[MailboxAddress, ...] | None
+    """Mailboxes of the peer for the reclaim in `step`; none once the peer has shown that it came; None where the
+    relationship did not begin with a reclaim of mine."""
+    parted: int
+    """When the peer's farewell came, in milliseconds since 1970; 0 where none did."""
 
     @property
     def inbox(self) -> OwnMailbox:
@@ -122,6 +136,11 @@ class Channel:
     def sent(self) -> frozenset[str]:
         """The `ref`s that the peer has or is about to get."""
         return frozenset(item.ref for item in self.items.values() if not item.gone)
+
+    @property
+    def is_reclaiming(self) -> bool:
+        """Whether the peer has still to hear of my reclaim, and of nothing else."""
+        return bool(self.reclaim)
 
     @property
     def ended(self) -> bool:
@@ -197,6 +216,10 @@ def read_channel(record: bytes, content: Content) -> Channel:
         {key: _typed(content, value, int) for key, value in _by_id(content, ANNOUNCED)},
         _optional(content, "address_sequence", int) or 0,
         read_mine(content, None if established is None else decode(established, Established)),
+        _optional(content, "persona", int) or FIRST_NUMBER,
+        _addresses(content, FORMER) or (),
+        _addresses(content, RECLAIM),
+        _optional(content, "parted", int) or 0,
     )
 
 
@@ -294,6 +317,15 @@ def own_seal_key(contents: Contents) -> SealKey:
     return SealKey(_field(found[1], "seal_seed", bytes))
 
 
+def persona_seals(contents: Contents) -> list[SealKey]:
+    """The private keys to which my persona's statements let others seal, newest first."""
+    found = the_one(contents, "persona")
+    if found is None:
+        return []
+    former = _optional(found[1], "former_seals", list) or []
+    return [SealKey(_typed(found[1], seed, bytes)) for seed in (_field(found[1], "seal_seed", bytes), *former)]
+
+
 def persona_of(raw: bytes) -> PersonaStatement:
     """What a signed persona statement says that was verified before it was stored."""
     return decode(decode(raw, SignedPersona).body, PersonaStatement)
@@ -335,6 +367,11 @@ def _by_id(content: Content, prefix: str) -> Iterator[tuple[bytes, Value]]:
                 yield bytes.fromhex(key.removeprefix(prefix)), unit.value
             except ValueError:
                 raise DecodingError(f"A record of the kind {content.kind} has a damaged unit name.") from None
+
+
+def _addresses(content: Content, name: str) -> tuple[MailboxAddress, ...] | None:
+    found = _optional(content, name, list)
+    return None if found is None else tuple(decode(_typed(content, raw, bytes), MailboxAddress) for raw in found)
 
 
 def _expected(value: Value) -> Expected | None:

@@ -19,7 +19,7 @@ from kith_client.relations.records import RECEIPT, Channel
 from kith_client.stamp import Contents, Edit, Stamp
 from kith_protocol.encoding import Value, encode
 from kith_protocol.handshake import Established
-from kith_protocol.mailbox import NEW_MAILBOX_RANDOM_BYTES, new_mailbox
+from kith_protocol.mailbox import NEW_MAILBOX_RANDOM_BYTES, OwnMailbox, new_mailbox
 from kith_protocol.parcel import MAX_RECEIVER_KEYS
 from kith_protocol.relationship import RelationshipState
 from kith_protocol.suite import SEED_BYTES
@@ -75,11 +75,16 @@ def demand_rekeys(contents: Contents, stamp: Stamp) -> Edit:
 
 
 def rekeying(contents: Contents) -> dict[bytes, bool]:
-    """Of the last re-keying that was forced: id of each `peer` record → whether the peer uses my new key."""
+    """Of the last re-keying that was forced, and of what was taken back: id of each `peer` record → whether the peer
+    uses my new key."""
     found: dict[bytes, bool] = {}
     for channel in records.channels(contents):
         mine = channel.mine
-        if mine.forced and not channel.ended:
+        if channel.ended:
+            continue
+        if channel.reclaim is not None:
+            found[channel.peer] = not channel.is_reclaiming
+        elif mine.forced:
             found[channel.peer] = any(key.used and key.at >= mine.forced for key in mine.keys)
     return found
 
@@ -124,11 +129,16 @@ def _renew(draft: Draft, record: bytes) -> None:
         draft.change(record, {"rekey_at": _date(draft.stamp)})
 
 
+def fresh_inbox(draft: Draft, channel: Channel) -> OwnMailbox:
+    """A new mailbox of mine for a relationship, where the vault lives."""
+    home, last = here(draft.contents), channel.inbox.address
+    place = (last.host, last.fingerprint) if home is None else (home.host, home.fingerprint)
+    return new_mailbox(*place, draft.stamp.random(NEW_MAILBOX_RANDOM_BYTES))
+
+
 def _begin(draft: Draft, channel: Channel) -> None:
     keys, stamp = channel.mine.keys, draft.stamp
-    home, last = here(draft.contents), keys[0].inbox.address
-    place = (last.host, last.fingerprint) if home is None else (home.host, home.fingerprint)
-    inbox = new_mailbox(*place, stamp.random(NEW_MAILBOX_RANDOM_BYTES))
+    inbox = fresh_inbox(draft, channel)
     new = OwnKey(stamp.random(SEED_BYTES), inbox, keys[0].sequence + 1, stamp.now, False)
     _store(draft, channel, (new, *keys), ())
 
@@ -168,6 +178,7 @@ def _put_again(draft: Draft, channel: Channel) -> None:
     waiting = [
         RECEIPT + key.hex() for key, item in channel.items.items() if mine.acknowledged.get(key, 0) < item.version
     ]
+    waiting += [PUT + what for what in mine.put if channel.is_reclaiming]
     old = {name for name in (*waiting, PUT + REKEY) if name in units and units[name].at <= before}
     if old.difference([PUT + REKEY]):
         draft.change(channel.id, {}, without=old - {PUT + REKEY})

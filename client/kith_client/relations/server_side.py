@@ -13,6 +13,7 @@ from kith_client.relations.draft import Draft
 from kith_client.relations.homes import Place
 from kith_client.relations.invites import greeting_for
 from kith_client.relations.records import Channel, InviteRecord, InviteState
+from kith_client.relations.rekeying import RETIRED_FOR
 from kith_client.stamp import Contents, Edit, Stamp
 from kith_protocol.encoding import Value
 from kith_protocol.mailbox import MailboxAddress, MailboxKind, OwnMailbox, deposit_public
@@ -81,6 +82,8 @@ def server_side(contents: Contents, now: int, at: Place | None = None) -> Server
         if not channel.ended:
             mailboxes += _mailboxes(channel, at)
             closed_mailboxes += channel.mine.closing
+        elif _waits_for_root(channel, now):
+            mailboxes += [_to_open(inbox, MailboxKind.RETIRED) for inbox in all_inboxes(channel)]
         elif not _is_cleared(contents, channel.id):
             closed_mailboxes += all_read_ids(channel)
     return ServerSide(tuple(mailboxes), tuple(greetings), tuple(closed_mailboxes), tuple(closed_greetings))
@@ -102,11 +105,21 @@ def cleared(contents: Contents, stamp: Stamp, done: ServerSide) -> Edit:
     return draft.edit
 
 
-def all_read_ids(channel: Channel) -> list[bytes]:
-    """Of every mailbox of mine that there is for a channel."""
+def all_inboxes(channel: Channel) -> list[OwnMailbox]:
+    """Every mailbox of mine that is or was used for a channel."""
     mine = channel.mine
     inboxes = [channel.inbox, *(key.inbox for key in mine.keys), *(each.inbox for each in mine.retired)]
-    return list(dict.fromkeys([*(inbox.read_id for inbox in inboxes), *mine.closing]))
+    return list(dict.fromkeys(inboxes))
+
+
+def all_read_ids(channel: Channel) -> list[bytes]:
+    """Of every mailbox of mine that there is for a channel."""
+    return list(dict.fromkeys([*(inbox.read_id for inbox in all_inboxes(channel)), *channel.mine.closing]))
+
+
+def _waits_for_root(channel: Channel, now: int) -> bool:
+    """Whether the peer's farewell is young: if it was a thief's, the peer's root says so in one of my mailboxes."""
+    return channel.parted > 0 and now < channel.parted + RETIRED_FOR
 
 
 def addresses(contents: Contents, now: int) -> list[MailboxAddress]:

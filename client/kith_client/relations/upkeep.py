@@ -15,6 +15,7 @@ from kith_client.relations.guardian_lines import plan_guardians
 from kith_client.relations.introductions import plan as plan_introductions
 from kith_client.relations.own_keys import Told
 from kith_client.relations.planning import Planned, plan_shares
+from kith_client.relations.reclaiming import plan_reclaims
 from kith_client.relations.records import Channel
 from kith_client.relations.rekeying import DAY, STANDING, plan_rekeys
 from kith_client.stamp import Contents, Edit, Stamp, overlay
@@ -29,7 +30,8 @@ _TOLD: Final = labels.PREFIX + "told"
 
 def plan(contents: Contents, stamp: Stamp) -> Planned:
     """What has to be committed before anything is sent; empty where all is as it should be."""
-    edit = carry_out(contents, stamp)
+    edit = plan_reclaims(contents, stamp)
+    edit |= carry_out(overlay(contents, edit), stamp)
     edit |= plan_rekeys(overlay(contents, edit), stamp)
     edit |= plan_introductions(overlay(contents, edit), stamp)
     edit |= plan_guardians(overlay(contents, edit), stamp)

@@ -151,6 +151,13 @@ def test_safety_numbers_are_compared(anna: Kith, connected: World) -> None:
     assert anna.fail("verify", "bob", "--number", wrong)[0] == "safety-number-differs"
     assert anna.do("verify", "bob", "--number", "-", given=number + "\n")["trust"] == "verified"
     assert anna.do("peers")["peers"][0]["trust"] == "verified"
+    assert len(anna.do("issues")["issues"]) == 1, "of the first comparison"
+    assert anna.fail("verify", "bob", "--number", wrong)[0] == "safety-number-differs"
+    assert anna.do("peers")["peers"][0]["trust"] == "unverified", "a mismatch is remembered"
+    (issue,) = anna.do("issues")["issues"]
+    assert issue["kind"] == "alarm"
+    assert "safety number" in issue["text"]
+    assert any("another safety number" in event["what"] for event in anna.do("log")["events"])
     anna.book = MemoryBook(records=dict(connected["bob"].contents))
     assert anna.do("verify", "anna")["safety_number"] == number
 

@@ -17,7 +17,8 @@ from kith_client.relations.introducing import introduce
 from kith_client.relations.invites import NewInvite, create_invite
 from kith_client.relations.outgoing import Outgoing, outgoing, receipted
 from kith_client.relations.peers import their_properties
-from kith_client.relations.records import channels, own_persona, peers
+from kith_client.relations.personas import new_persona
+from kith_client.relations.records import channels, own_persona, peers, persona_seals
 from kith_client.relations.request_rows import RequestRow
 from kith_client.relations.requests import accept_request, decline_request, list_requests
 from kith_client.relations.server_side import cleared, server_side
@@ -27,8 +28,8 @@ from kith_client.stamp import Edit, Stamp, the_one
 from kith_protocol.content import Content, content_of
 from kith_protocol.encoding import decode_map, encode_map
 from kith_protocol.gateway import PutStatus
-from kith_protocol.persona import FIRST_NUMBER, sign_persona
-from kith_protocol.suite import HybridSignKey, SealKey
+from kith_protocol.persona import FIRST_NUMBER
+from kith_protocol.suite import HybridSignKey
 from kith_protocol.wire import StoredParcel
 from tests.client.relations.simserver import SimServer
 
@@ -60,13 +61,8 @@ class Person:
 
     def renew_persona(self, number: int) -> None:
         """Fresh persona keys, signed by the root."""
-        sign, seal = HybridSignKey(self.random(32), self.random(32)), SealKey(self.random(32))
-        persona = {
-            "sign_seed": sign.seed,
-            "sign_pq_seed": sign.pq_seed,
-            "seal_seed": seal.seed,
-            "statement": sign_persona(self.root, sign, seal.public, number),
-        }
+        former = [key.seed for key in persona_seals(self.contents)]
+        persona = new_persona(self.root, number, self.random, former)
         found = the_one(self.contents, "persona")
         record = self.stamp().record_id() if found is None else found[0]
         self.commit({record: self.stamp().content("persona", persona)})

@@ -14,13 +14,13 @@ from kith_client.relations import bodies
 from kith_client.relations.invites import list_invites
 from kith_client.relations.joining import shortened
 from kith_client.relations.peers import TheirLayer, list_peers
-from kith_client.relations.records import Channel, channels, own_persona, persona_of, their_items
+from kith_client.relations.records import Channel, channels, own_persona, peers, persona_of, their_items
 from kith_client.stamp import of_kind
 from kith_protocol.encoding import encode
 from kith_protocol.errors import Alarm, KithError, Refused
 from kith_protocol.handshake import make_answer
 from kith_protocol.invite import Invite, open_greeting, parse_link
-from kith_protocol.mailbox import new_mailbox
+from kith_protocol.mailbox import MailboxKind, new_mailbox
 from kith_protocol.parcel import (
     Bye,
     Message,
@@ -185,7 +185,9 @@ def test_an_answer_that_was_signed_for_somebody_else_is_refused() -> None:
     seed, secret, nonce = eve.random(32), eve.random(32), eve.random(24)
     raw, _ = make_answer(invite, misled, me, "Eve", seal_seed=seed, inbox=inbox, secret=secret, nonce=nonce)
     taken = anna.take([StoredParcel(answers_box(anna, link), b"s" * 16, 1, raw)])
-    assert (taken.edit, taken.handled) == ({}, ())
+    assert len(taken.handled) == 1
+    assert "in another person's name" in anna.issues[-1]
+    assert peers(anna.contents) == []
     assert [row.state for row in list_invites(anna.contents, anna.now)] == ["open"]
 
 
@@ -487,7 +489,11 @@ def test_a_farewell_ends_the_relationship_and_later_parcels_change_nothing() -> 
     assert anna.take([late]).edit == {}
     anna.set_card("title", "gone", "work")
     assert anna.to_send() == []
-    assert len(anna.server.boxes) == 1, "only the mailbox of the used invite"
+    left = [box.owner.kind for box in anna.server.boxes.values()]
+    assert sorted(left) == [MailboxKind.ANSWERS, MailboxKind.RETIRED], "no parcel is taken, only what a root says"
+    anna.now += 181 * 24 * 3600 * 1000
+    anna.serve()
+    assert anna.server.boxes == {}
 
 
 def test_a_new_key_and_mailbox_are_used_and_an_older_announcement_is_ignored() -> None:

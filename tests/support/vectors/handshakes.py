@@ -291,7 +291,9 @@ def reclaims(tape: Tape) -> Iterator[Vector]:
     def vector(name: str, says: str, fails: str | None, raw: bytes = right, **turned: Json) -> Vector:
         inputs: dict[str, Json] = {"reclaim": raw.hex(), "known": encode(known).hex(), "me": bob.raw.hex()}
         keys = {**anna.keys("anna"), **bob.keys("bob"), **mallory.keys("mallory")}
-        return Vector("reclaim", name, says, {**inputs, "seeds": [bob.seal.seed.hex()], **turned}, fails, keys)
+        return Vector(
+            "reclaim", name, says, {**inputs, "seeds": [bob.seal.seed.hex()], "crossing": False, **turned}, fails, keys
+        )
 
     def saying(name: str, says: str, fails: str, by: HybridSignKey = anna.daily, **fields: Any) -> Vector:
         return vector(name, says, fails, sealed(msgspec.structs.replace(good, **fields), by))
@@ -304,6 +306,17 @@ def reclaims(tape: Tape) -> Iterator[Vector]:
     )
     yield vector("to-a-persona-not-kept", "Only the newer key is left.", "undecryptable", seeds=[newer.seed.hex()])
     yield vector("again", "It was taken in before.", "persona-outdated", known=encode(again).hex())
+    crossed: dict[str, Json] = {"known": encode(again).hex(), "crossing": True}
+    yield vector("crossing", "Bob's own reclaim to the same persona is on its way.", None, right, **crossed)
+    yield vector(
+        "crossing-to-an-older-persona",
+        "One that Bob's thief may have read counts only with a higher number.",
+        "persona-outdated",
+        right,
+        **{**crossed, "seeds": [newer.seed.hex(), bob.seal.seed.hex()]},
+    )
+    lower = sealed(msgspec.structs.replace(good, persona=old.raw), old.daily)
+    yield vector("crossing-stolen-persona", "A lower number.", "persona-outdated", lower, **crossed)
     yield saying(
         "stolen-persona", "The thief uses the persona that she stole.", "persona-outdated", old.daily, persona=old.raw
     )

@@ -64,7 +64,8 @@ def _established(relationship: Established) -> dict[str, Json]:
 
 def _reclaim(inputs: Inputs) -> Json:
     raw, keys = unhex(inputs["reclaim"]), [SealKey(unhex(seed)) for seed in inputs["seeds"]]
-    opened = open_reclaim(raw, decode(unhex(inputs["known"]), Established), keys, _me(inputs))
+    known = decode(unhex(inputs["known"]), Established)
+    opened = open_reclaim(raw, known, keys, _me(inputs), crossing=inputs["crossing"])
     slot = reclaim_slot(raw).hex()
     return {**_established(opened.established), "is_current": opened.is_current, "slot": slot}
 
