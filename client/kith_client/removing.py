@@ -74,7 +74,7 @@ async def _remove_unread(vault: Vault, server: HomeServer, member: bytes, keep: 
     """Commits the removal on a history that is verified, but not taken in; afterwards it can be."""
     chain, keys = await follow(vault, server)
     removed = _chosen(vault, chain, member, keep)
-    _check_passed_over(keys, chain.removed | removed)
+    check_passed_over(keys, chain.removed | removed)
     step, epoch = _removal(chain, removed, keys.known[keys.linked])
     # It changes no record, so the tree stays what the commit before says.
     push = await asyncio.to_thread(
@@ -86,7 +86,7 @@ async def _remove_unread(vault: Vault, server: HomeServer, member: bytes, keep: 
     return removed
 
 
-def _check_passed_over(keys: EpochKeys, gone: frozenset[bytes]) -> None:
+def check_passed_over(keys: EpochKeys, gone: frozenset[bytes]) -> None:
     """No other device follows a link that passes over an epoch whose author stays."""
     for epoch, author in keys.authors.items():
         if epoch > keys.linked and author not in gone:

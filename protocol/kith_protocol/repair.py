@@ -3,7 +3,7 @@ for another one (spec: repair.md, Following)."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 from kith_protocol.chain import Chain
 from kith_protocol.commit import Commit
@@ -36,3 +36,15 @@ def find_repair(known: Chain, lost: Sequence[Commit], shown: Sequence[Commit]) -
         else:
             return commit
     raise Refused("not-repaired", why)
+
+
+def shut_out(removed: Collection[bytes], shown: Iterable[Commit]) -> frozenset[bytes]:
+    """`removed`, and everybody whom they, or those whom they let in, added in `shown` commits.
+
+    What such a member wrote there counts for nothing: it had been removed, only the server did not know.
+    """
+    found = set(removed)
+    for commit in shown:
+        if commit.body.author in found:
+            found.update(member.id for member in commit.body.added)
+    return frozenset(found)

@@ -8,12 +8,13 @@ from kith_client.epoch_keys import EpochKeys, find_epochs
 from kith_client.record_index import RecordIndex
 from kith_client.sync.applying import Application, Pulled
 from kith_client.sync.feed import FeedVerifier, check_tree
+from kith_client.sync.following import REPAIRABLE, follow_repair
 from kith_client.sync.receiving import Progress, no_progress, receive
 from kith_client.transport import HomeServer
 from kith_client.vault import Vault
 from kith_protocol.chain import Chain
 from kith_protocol.commit import DELETED
-from kith_protocol.errors import KithError
+from kith_protocol.errors import Alarm, KithError
 
 
 async def pull(
@@ -24,7 +25,10 @@ async def pull(
     progress: Progress = no_progress,
     whole: bool = False,
 ) -> Pulled:
-    """Brings the mirror to the server's head. Raises an `Alarm` and changes nothing where a check fails."""
+    """Brings the mirror to the server's head, also behind a repair that this device may follow.
+
+    Raises an `Alarm` and changes nothing where a check fails.
+    """
     mark = (vault.chain.number, vault.chain.head)
     verifier = FeedVerifier(vault.id, mark, None if whole else vault.chain)
     try:
@@ -35,6 +39,8 @@ async def pull(
         return await Application(vault, chain, verifier.whole, server.server_time, allow_deletions).run()
     except KithError as error:
         await vault.mirror.clear_stage()
+        if isinstance(error, Alarm) and error.alarm in REPAIRABLE:
+            return await follow_repair(vault, server, error, allow_deletions, progress)
         if error.code != "horizon" or whole:
             raise
     return await pull(vault, server, allow_deletions=allow_deletions, progress=progress, whole=True)
