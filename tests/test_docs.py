@@ -172,7 +172,7 @@ def test_the_docs_hold_many_calls() -> None:
         "```\nkith device join CODE\n```",
         "```\nKITH_PASSPHRASE=x kith --home a sync --hard > out\n```",
         "```\nrunuser -u kith-server -- /opt/kithbook/bin/kith-server \\\n    tokens --data x\n```",
-        "Say `kith repair`.",
+        "Say `kith undo`.",
         "Say `kith device remove --stolen`.",
     ],
 )

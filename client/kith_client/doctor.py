@@ -11,8 +11,11 @@ from kith_client import keyfile
 from kith_client.mirror import PENDING
 from kith_client.online import home_server
 from kith_client.record_index import RecordIndex
+from kith_client.sync.following import REPAIRABLE, is_repaired
+from kith_client.sync.pull import follow
+from kith_client.transport import HomeServer
 from kith_client.vault import UNREADABLE, Vault
-from kith_protocol.errors import KithError
+from kith_protocol.errors import Alarm, KithError
 from kith_protocol.phrase import word_numbers
 from kith_protocol.server_statement import verify_server_statement
 from kith_protocol.suite import digest
@@ -92,15 +95,34 @@ async def _unsent(vault: Vault) -> Check:
     return Check("unsent", True, f"{len(drafts)} edits wait for a sync, {waiting} parcels for a receipt.")
 
 
+async def _shown(vault: Vault, server: HomeServer) -> Check:
+    """Whether the server's history goes on from what this device verified; takes nothing in."""
+    name = "server's history"
+    try:
+        chain, _ = await follow(vault, server)
+    except Alarm as alarm:
+        if alarm.alarm not in REPAIRABLE:
+            return Check(name, False, f"{alarm.code}: {alarm}")
+        if await is_repaired(vault, server):
+            return Check(name, False, "The server was put back to an earlier day, and repaired; 'kith sync' follows.")
+        text = (
+            f"{alarm.code}: {alarm} If whoever runs the server put it back to an earlier day, 'kith repair' shows what "
+            "it lacks, and puts it right when you agree."
+        )
+        return Check(name, False, text)
+    return Check(name, True, f"It goes on from what this device verified, up to commit {chain.number}.")
+
+
 async def _server(vault: Vault) -> list[Check]:
     try:
         async with home_server(vault) as server:
             raw = await server.statement()
             verify_server_statement(raw, vault.device.fingerprint, server.host, vault.clock())
             skew = abs(server.server_time - vault.clock())
+            history = await _shown(vault, server)
     except KithError as error:
         return [Check("server", False, str(error))]
-    checks = [Check("server", True, f"{server.host} answers, with the key that this device knows.")]
+    checks = [Check("server", True, f"{server.host} answers, with the key that this device knows."), history]
     if skew > CLOCK_TOLERANCE:
         text = f"This device's clock and the server's differ by {skew // 60_000} minutes; set the one that is wrong."
         checks.append(Check("clock", False, text))

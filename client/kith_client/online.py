@@ -43,7 +43,8 @@ def signed_in(server: HomeServer, keys: Access, clock: Clock) -> HomeServer:
         raise ServerRefused(
             "not-a-member",
             f"{first} If this device was removed, what is here stays readable, but nothing goes out any more; 'kith "
-            "device join' in another folder (--home) makes it a device again.",
+            "device join' in another folder (--home) makes it a device again. If it was added after the day to which "
+            "the server was put back, 'kith repair' on another device adds it again.",
         )
 
     async def sign_in() -> str:

@@ -84,7 +84,7 @@ def continues_from_a_commit_that_this_device_never_saw(scene: Scene, frames: Fra
 
 @lie(AlarmCode.FORK)
 def leaves_out_a_commit_in_the_middle(_scene: Scene, frames: Frames) -> Frames:
-    first, second = (frames.index(commit) for commit in commits_in(frames))
+    first, second = (frames.index(commit) for commit in commits_in(frames)[-2:])
     return [*frames[:first], *frames[second:]]
 
 

@@ -1,5 +1,5 @@
-"""A server that was put back to an earlier day is repaired by one device and followed by the others; nobody can use that
-to undo a removal, to bring old records back, or to lead a device away from what it verified."""
+"""A server that was put back to an earlier day is repaired by one device and followed by the others; nobody can use
+that to undo a removal, to bring old records back, or to lead a device away from what it verified."""
 
 from __future__ import annotations
 
@@ -30,7 +30,6 @@ async def test_one_device_repairs_and_the_other_follows(scene: Scene, tmp_path: 
         assert raised.value.alarm is AlarmCode.ROLLBACK
         assert device.state() == before
     missing = await look(scene.laptop.vault, scene.laptop.server)
-    print(missing)
     assert missing is not None
     assert await repair(scene.laptop.vault, scene.laptop.server)
     assert scene.laptop.names == ALL
@@ -40,4 +39,3 @@ async def test_one_device_repairs_and_the_other_follows(scene: Scene, tmp_path: 
     await scene.laptop.sync()
     assert dict(scene.phone.vault.contents) == dict(scene.laptop.vault.contents)
     assert scene.phone.vault.chain == scene.laptop.vault.chain
-    print(await scene.phone.vault.events(5))

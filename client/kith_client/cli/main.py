@@ -53,6 +53,7 @@ COMMANDS: Final[dict[str, Entry]] = {
     "sync": Entry("syncing", "Send and fetch."),
     "log": Entry("syncing", "What happened."),
     "issues": Entry("issues", "What waits for you: conflicts, set-aside cards, alarms."),
+    "repair": Entry("repairing", "Put right what the server lost when it was put back to an earlier day."),
     "doctor": Entry("syncing", "Check this device, the address book and the server."),
 }
 

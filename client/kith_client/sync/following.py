@@ -15,14 +15,14 @@ from kith_client.relations.rekeying import demand_rekeys
 from kith_client.stamp import Contents, Edit, Stamp
 from kith_client.sync.applying import Application, Pulled
 from kith_client.sync.feed import FeedVerifier
-from kith_client.sync.receiving import Progress, receive
+from kith_client.sync.receiving import Progress, no_progress, receive
 from kith_client.sync.sides import Sides
 from kith_client.transport import HomeServer
 from kith_client.vault import AUTHOR_BYTES, UNREADABLE, Event, Vault
 from kith_protocol.chain import Chain
 from kith_protocol.commit import Commit, parse_commit
 from kith_protocol.content import Content
-from kith_protocol.errors import Alarm, AlarmCode, Refused
+from kith_protocol.errors import Alarm, AlarmCode, KithError, Refused
 from kith_protocol.repair import find_repair, shut_out
 
 REPAIRABLE = frozenset({AlarmCode.ROLLBACK, AlarmCode.FORK})
@@ -86,6 +86,17 @@ async def follow_repair(
     raise alarm
 
 
+async def is_repaired(vault: Vault, server: HomeServer) -> bool:
+    """Whether the server's history, which is not this device's, holds a repair that it may follow. Takes nothing in."""
+    try:
+        shown = await fetch_shown(vault, server, no_progress)
+        return shown is not None and bool(find_repair(vault.chain, shown.lost, shown.commits))
+    except KithError:
+        return False
+    finally:
+        await vault.mirror.clear_stage()
+
+
 async def sides_of(vault: Vault, shown: Shown, gone: frozenset[bytes], repair: int) -> Sides:
     """The two histories; `gone`: who was removed, `repair`: the number of the commit that settles it."""
     void = shut_out(gone, shown.commits)
@@ -134,10 +145,10 @@ class _Following(Application):
 
     def _events(self, visible: Edit) -> list[Event]:
         now, body = self.vault.clock(), self.repair.body
-        text = f"repaired the address book after the home server had lost {len(body.abandoned)} commits"
+        text = f"repaired the address book after its server had lost commits: {len(body.abandoned)}"
         repaired = [Event(now, text, body.author.hex())]
         if self.unread:
-            text = f"could not read {self.unread} entries that the server lost; a device that can writes them again"
+            text = f"could not read entries that the server lost: {self.unread}; a device that can writes them again"
             repaired.append(Event(now, text, "me"))
         return [*repaired, *super()._events(visible)]
 
@@ -168,6 +179,6 @@ async def merge_sides(vault: Vault, sides: Sides, edit: Edit, latest: int) -> tu
 
 def _told(contents: Contents, author: bytes, lost: int) -> str:
     return (
-        f"The home server had lost {lost} commits of this address book, as after the restore of a backup, and the "
-        f"device '{device_name(contents, author)}' repaired it. If you did not expect that, look at 'kith device'."
+        f"The home server had lost part of this address book ({lost} commits), as after the restore of a backup, and "
+        f"the device '{device_name(contents, author)}' repaired it. If you did not expect that, look at 'kith device'."
     )
