@@ -63,6 +63,11 @@ def check_server_url(url: str) -> str:
     return f"{scheme}://{host}"
 
 
+def url_of(host: str) -> str:
+    """The URL of a home server of which only the host is known."""
+    return f"{'http' if _is_loopback(host) else 'https'}://{host}"
+
+
 class HomeServer:
     """One person's home server. Open with `connect`."""
 

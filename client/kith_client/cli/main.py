@@ -50,6 +50,7 @@ COMMANDS: Final[dict[str, Entry]] = {
     "block": Entry("ending", "Shut a peer out."),
     "device": Entry("devices", "List, add and remove devices."),
     "recover": Entry("recovery", "Get the address book back with the recovery phrase."),
+    "guardians": Entry("guardians", "Friends who keep shares of the recovery phrase."),
     "sync": Entry("syncing", "Send and fetch."),
     "log": Entry("syncing", "What happened."),
     "issues": Entry("issues", "What waits for you: conflicts, set-aside cards, alarms."),

@@ -1,64 +1,169 @@
-"""`kith recover`: all devices are lost, and the recovery phrase is there."""
+"""`kith recover`: all devices are lost, and the recovery phrase is there, or friends who keep shares of it."""
 
 from __future__ import annotations
 
-import sys
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import click
 
 from kith_client.cli.online import default_device_name, new_passphrase
 from kith_client.cli.options import command, settings
 from kith_client.cli.output import Output
-from kith_client.cli.session import home_of, run_async
+from kith_client.cli.session import ask_phrase, home_of, run_async
+
+if TYPE_CHECKING:
+    from kith_client.gathering import Gathering
+    from kith_client.recovering import Recovered
+    from kith_protocol.splitting import Candidate
 
 _VAULT_DIGITS = 64
 
 
-@command("recover", "kith recover --server https://anna.example --vault 5c0f...")
-@click.option("--server", required=True, metavar="URL", help="The home server.")
-@click.option("--vault", required=True, metavar="ID", help="The id that was shown with the phrase.")
+@dataclass(frozen=True)
+class _Device:
+    """What to make of this device, and which others stay."""
+
+    name: str
+    keep: tuple[str, ...]
+    passphrase: str | None
+
+
+@command("recover", "kith recover --server https://anna.example --vault 5c0f...", "kith recover --guardians")
+@click.option("--server", metavar="URL", help="The home server.")
+@click.option("--vault", metavar="ID", help="The id that was shown with the phrase.")
+@click.option("--guardians", is_flag=True, help="With shares that guardians hand out, in place of the phrase.")
 @click.option("--name", metavar="NAME", help="What to call this device (else the machine's name).")
 @click.option("--keep", multiple=True, metavar="DEVICE", help="A device that is not lost, and stays.")
 @click.option("--no-passphrase", is_flag=True, help="Keep the device's key in a file that only you can read.")
-def recover_command(server: str, vault: str, name: str | None, keep: tuple[str, ...], no_passphrase: bool) -> None:
+def recover_command(
+    server: str | None,
+    vault: str | None,
+    guardians: bool,
+    name: str | None,
+    keep: tuple[str, ...],
+    no_passphrase: bool,
+) -> None:
     """Get the address book back with the recovery phrase, and remove all devices that are not kept.
 
-    The phrase is asked for; where nobody can be asked, it is read from standard input.
+    The phrase is asked for; where nobody can be asked, it is read from standard input. So are the shares of guardians,
+    one in a line: its words, or the name of a picture of its QR code, which also says server and id.
     """
-    id_ = _vault_id(vault)
-    run_async(_recover(Output(settings()), server, id_, _phrase(), name, keep, new_passphrase(no_passphrase)))
+    id_ = None if vault is None else _vault_id(vault)
+    if not guardians and (server is None or id_ is None):
+        raise click.UsageError("Say with --server and --vault where the address book is.")
+    device = _Device(name or default_device_name(), keep, new_passphrase(no_passphrase))
+    out = Output(settings())
+    if guardians:
+        run_async(_with_guardians(out, server, id_, device))
+    elif server is not None and id_ is not None:
+        run_async(_with_phrase(out, server, id_, ask_phrase(), device))
 
 
-async def _recover(
-    out: Output, server: str, vault: bytes, phrase: str, name: str | None, keep: tuple[str, ...], passphrase: str | None
-) -> None:
-    from kith_client.errors import ServerUnreachable
-    from kith_client.online import home_server
+async def _with_phrase(out: Output, server: str, vault: bytes, phrase: str, device: _Device) -> None:
+    made = await _recover(out, server, vault, phrase, device)
+    await _go_on(out, made, "The phrase stays valid; keep the paper.")
+
+
+async def _with_guardians(out: Output, server: str | None, vault: bytes | None, device: _Device) -> None:
+    from kith_client.cli.shares_given import gather
+    from kith_protocol.phrase import phrase_of
+
+    gathering, found = await gather(out)
+    made, right = await _first_that_opens(out, gathering, found, server, vault, device)
+    wrong = gathering.unfit(right)
+    if wrong:
+        out.warn(f"{wrong} Tell the guardian; the address book was recovered without.")
+    text = (
+        "This is your recovery phrase. Write it down; whoever has it can read everything. Shares that were handed out "
+        "stay good together with others of their split, also after 'kith guardians add' made new ones."
+    )
+    await _go_on(out, made, text, phrase_of(right.entropy))
+
+
+async def _first_that_opens(
+    out: Output,
+    gathering: Gathering,
+    found: list[Candidate],
+    server: str | None,
+    vault: bytes | None,
+    device: _Device,
+) -> tuple[Recovered, Candidate]:
+    """Tries what the shares give, the likeliest first. Guardians who forge together can make a second story."""
+    from kith_protocol.errors import Refused
+    from kith_protocol.phrase import phrase_of
+
+    for candidate in found:
+        url, id_ = _where(out, gathering, candidate, server, vault)
+        try:
+            return await _recover(out, url, id_, phrase_of(candidate.entropy), device), candidate
+        except Refused as refusal:
+            if refusal.code != "wrong-phrase":
+                raise
+    raise Refused(
+        "wrong-phrase",
+        "The shares fit together, but the phrase that they give opens no address book with this id on this server. "
+        "Compare server and id. If they are right, shares were forged: ask other guardians.",
+    )
+
+
+def _where(
+    out: Output, gathering: Gathering, candidate: Candidate, server: str | None, vault: bytes | None
+) -> tuple[str, bytes]:
+    """The server and the id: what the person said, else what the shares say."""
+    from kith_client.transport import url_of
+
+    if server is not None and vault is not None:
+        return server, vault
+    place = gathering.place(candidate)
+    if place is None:
+        raise click.UsageError(
+            "The words alone do not say where the address book is. Give --server and --vault; each guardian sees both."
+        )
+    url, id_ = server or url_of(place.host), vault or place.vault
+    out.message(f"By what the guardians have, the address book {id_.hex()} is on {url}.")
+    return url, id_
+
+
+async def _recover(out: Output, server: str, vault: bytes, phrase: str, device: _Device) -> Recovered:
     from kith_client.recovering import recover
-    from kith_client.sync.run import sync
 
     with out.counted("Fetching") as progress:
-        made = await recover(
+        return await recover(
             home_of(settings()),
             server,
             vault,
             phrase,
-            name or default_device_name(),
-            keep=keep,
-            passphrase=passphrase,
+            device.name,
+            keep=device.keep,
+            passphrase=device.passphrase,
             progress=progress,
         )
+
+
+async def _go_on(out: Output, made: Recovered, about_phrase: str, phrase: str | None = None) -> None:
+    """The first sync of the recovered vault, and the answer; with the phrase where it was not typed."""
+    from kith_client.cli.setup import numbered
+    from kith_client.online import home_server
+    from kith_client.sync.run import sync
+    from kith_protocol.errors import KithError
+
     async with made.vault as opened, home_server(opened) as home:
         contacts = sum(content.kind == "contact" for content in opened.contents.values())
         out.message(f"The address book is here again: {contacts} contacts.")
         if made.gone:
             out.message(f"Removed: {', '.join(made.gone)}. What is written from now on cannot be read there.")
-        out.message("The phrase stays valid; keep the paper.")
         try:
             await sync(opened, home)
-        except ServerUnreachable as error:
+        except KithError as error:
+            # Whatever it is, the next sync says it again; the phrase has to be shown now.
             out.warn(f"{error} The next 'kith sync' gives your peers new keys.")
-        out.result({"vault": opened.id.hex(), "contacts": contacts, "removed": list(made.gone)})
+        out.message(about_phrase)
+        document = {"vault": opened.id.hex(), "contacts": contacts, "removed": list(made.gone)}
+        if phrase is None:
+            out.result(document)
+        else:
+            out.result({**document, "recovery_phrase": phrase}, lambda: numbered(out, phrase))
 
 
 def _vault_id(text: str) -> bytes:
@@ -69,10 +174,3 @@ def _vault_id(text: str) -> bytes:
     if len(found) * 2 != _VAULT_DIGITS:
         raise click.UsageError(f"The id of an address book has {_VAULT_DIGITS} digits from 0 to 9 and a to f.")
     return found
-
-
-def _phrase() -> str:
-    if sys.stdin.isatty():
-        typed: str = click.prompt("Recovery phrase (24 words)", hide_input=True, err=True)
-        return typed
-    return sys.stdin.read(4096)

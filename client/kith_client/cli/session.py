@@ -19,6 +19,8 @@ from kith_client.cli.seam import Book
 if TYPE_CHECKING:
     from kith_client.home import Home
 
+_PHRASE_CHARACTERS = 4096
+
 P = ParamSpec("P")
 T = TypeVar("T")
 
@@ -38,6 +40,14 @@ def ask_passphrase() -> str:
         return cannot_ask()
     answer: str = click.prompt("Passphrase", hide_input=True, err=True)
     return answer
+
+
+def ask_phrase() -> str:
+    """The recovery phrase: asked for unseen; where nobody can be asked, from standard input."""
+    if sys.stdin.isatty():
+        typed: str = click.prompt("Recovery phrase (24 words)", hide_input=True, err=True)
+        return typed
+    return sys.stdin.read(_PHRASE_CHARACTERS)
 
 
 @asynccontextmanager

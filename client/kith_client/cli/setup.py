@@ -54,12 +54,17 @@ def _show_kit(out: Output, server: str, made: Created) -> None:
     out.message("When all devices are lost, 'kith recover' brings your address book back with it. Whoever has it can")
     out.message("read everything.")
     out.message("It cannot be replaced: without it, a new address book is the only way, and peers see the change.\n")
-    words = made.recovery_phrase.split()
+    numbered(out, made.recovery_phrase)
+    out.message("\nWrite these down beside it, for 'kith recover':")
+    out.line(f"Server   {server}\nVault    {made.vault.hex()}")
+
+
+def numbered(out: Output, text: str) -> None:
+    """Words with their numbers, as they are written down."""
+    words = text.split()
     for start in range(0, len(words), _COLUMNS):
         row = [f"{start + place + 1:2}. {word:<10}" for place, word in enumerate(words[start : start + _COLUMNS])]
         out.line("  ".join(row).rstrip())
-    out.message("\nWrite these down beside it, for 'kith recover':")
-    out.line(f"Server   {server}\nVault    {made.vault.hex()}")
 
 
 def _ask_words(out: Output, words: list[str]) -> None:

@@ -69,6 +69,8 @@ def _report(out: Output, report: Report, requests: int) -> None:
         out.line(f"Peers: {report.parcels_in} received, {report.parcels_out} delivered, {report.waiting} on the way.")
     for alarm in report.alarms:
         out.warn(f"Warning: {alarm}")
+    for issue in report.issues:
+        out.warn(f"See 'kith issues': {issue}")
     if report.conflicts:
         out.message(f"{report.conflicts} values were changed in two places; both are kept: see 'kith issues'.")
     if requests:

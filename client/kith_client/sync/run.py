@@ -57,6 +57,8 @@ class Report:
     """Values kept beside another that stands now."""
     alarms: list[str] = field(default_factory=list)
     """What is wrong with a peer or another server, while the vault itself is in order."""
+    issues: list[str] = field(default_factory=list)
+    """What parcels left for the person in `kith issues`."""
 
 
 async def sync(
@@ -77,6 +79,7 @@ async def sync(
         taken, cursor = await _exchange(vault, server, report, allow_deletions, progress)
         await _finish(vault, server, taken, cursor)
         report.parcels_in += len(taken.handled)
+        report.issues += taken.issues
         if not cursor:
             break
     lied = await use_links(vault, server, patience)
