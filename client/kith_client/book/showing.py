@@ -10,6 +10,8 @@ from kith_client.book.notes import Note, list_notes
 from kith_client.book.properties import past_of
 from kith_client.contacts.model import lead_property, value_to_unit
 from kith_client.contacts.views import text_of
+from kith_client.relations.suspicion import vouched_by
+from kith_client.relations.trust import trust_of
 from kith_client.stamp import Contents
 from kith_protocol.encoding import Value
 from kith_protocol.errors import DecodingError
@@ -39,6 +41,8 @@ class ContactPage:
     peer: str | None
     trust: str | None
     """How sure I am of the peer; None where the contact has none."""
+    introducer: str | None
+    """Name of who introduced us, where that is all that vouches for the peer."""
     history: tuple[Past, ...]
 
 
@@ -46,6 +50,7 @@ def show_contact(contents: Contents, contact: bytes) -> ContactPage:
     """The page of one contact."""
     layers = Layers(contents)
     peer = layers.peers.get(contact)
+    trust = "" if peer is None else str(contents[peer].value("trust"))
     return ContactPage(
         contact.hex(),
         layers.name(contact),
@@ -53,7 +58,8 @@ def show_contact(contents: Contents, contact: bytes) -> ContactPage:
         tuple(list_notes(contents, contact)),
         layers.circles.get(contact, ()),
         None if peer is None else peer_id(contents, peer),
-        None if peer is None else str(contents[peer].value("trust")),
+        None if peer is None else trust_of(trust).value,
+        vouched_by(contents, trust),
         tuple(history(contents, contact)),
     )
 

@@ -62,7 +62,8 @@ async def show_command(book: Book, out: Output, contact: str) -> None:
 
 def _page(out: Output, page: ContactPage) -> None:
     out.line(f"{page.name}  ({page.id})")
-    peer = f"peer, {page.trust}" if page.peer else ""
+    by = f" by {page.introducer}" if page.introducer else ""
+    peer = f"peer, {page.trust}{by}" if page.peer else ""
     for head, text in (("Relationship", peer), ("Circles", ", ".join(page.circles))):
         if text:
             out.line(f"{head}: {text}")

@@ -19,6 +19,7 @@ from kith_client.cli.seam import Book
 from kith_client.cli.session import with_book
 from kith_client.contacts.model import Property
 from kith_client.contacts.views import text_of
+from kith_client.relations.introducing import offers_to
 from kith_client.stamp import Contents
 
 
@@ -57,13 +58,20 @@ async def withdraw_command(book: Book, out: Output, target: str, facet: str) -> 
 async def preview_command(book: Book, out: Output, peer: str) -> None:
     """Show exactly what PEER sees: of my card, and what else I share."""
     found = resolve_peer(book.contents, peer)
-    view, shared = view_of(book.contents, found), shared_with(book.contents, found)
+    view = view_of(book.contents, found)
+    shared = [*shared_with(book.contents, found), *_introductions(book, found)]
 
     def show() -> None:
         _show_view(out, view)
         _show_shared(out, shared)
 
     out.result({"view": shapes.view(view), "shared": [_shape(each) for each in shared]}, show)
+
+
+def _introductions(book: Book, peer: bytes) -> list[Shared]:
+    """The people to whom the peer is being introduced: a name and a message of mine is all that it gets of them."""
+    offers = offers_to(book.contents, peer, book.stamp().now)
+    return [Shared("introduction", id_, f"{label}: {text}" if text else label, 1) for id_, label, text in offers]
 
 
 @command("share", "kith share note 7f3a12bc --with Bob", 'kith share card "Carla Ruiz" --with Bob')

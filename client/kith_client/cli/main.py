@@ -46,6 +46,8 @@ COMMANDS: Final[dict[str, Entry]] = {
     "preview": Entry("granting", "Show exactly what a peer sees."),
     "share": Entry("granting", "Let a peer have a note or somebody's card."),
     "unshare": Entry("granting", "Take a shared note or card back."),
+    "introduce": Entry("introducing", "Introduce two peers to each other."),
+    "introductions": Entry("introducing", "List introductions that you made, or take one back."),
     "forget": Entry("ending", "End the relationship with a peer."),
     "block": Entry("ending", "Shut a peer out."),
     "device": Entry("devices", "List, add and remove devices."),

@@ -24,6 +24,8 @@ from kith_client.qr import draw, write_png
 from kith_client.relations.invite_requests import waiting_through
 from kith_client.relations.invites import InviteRow, NewInvite, list_invites, revoke_invite, web_link
 from kith_client.relations.peers import PeerRow, list_peers
+from kith_client.relations.records import peer_at
+from kith_client.relations.suspicion import vouched_by
 from kith_client.relations.verify import NumbersDiffer, mark_verified, safety_number_of
 
 if TYPE_CHECKING:
@@ -180,6 +182,7 @@ def _peer(layers: Layers, row: PeerRow) -> dict[str, Any]:
         "host": row.host,
         "state": row.state,
         "trust": row.trust,
+        "introduced_by": vouched_by(layers.contents, peer_at(layers.contents, row.record).trust),
         "facets": sorted(facets_of_peer(layers.contents, row.record)),
         "updated": iso_time(row.updated) if row.updated is not None else None,
         "missing": row.missing,
@@ -190,9 +193,15 @@ def _show_peers(out: Output, peers: list[dict[str, Any]]) -> None:
     if not peers:
         out.message("No peers. 'kith invite' makes a link that connects somebody with you.")
         return
-    columns = ("name", "host", "state", "trust")
-    rows = [(peer["id"][:8], *(peer[key] for key in columns), ", ".join(peer["facets"])) for peer in peers]
+    columns = ("name", "host", "state")
+    rows = [
+        (peer["id"][:8], *(peer[key] for key in columns), _trust(peer), ", ".join(peer["facets"])) for peer in peers
+    ]
     out.table(("Id", "Name", "Server", "State", "Trust", "Facets granted"), rows)
+
+
+def _trust(peer: dict[str, Any]) -> str:
+    return f"{peer['trust']} by {peer['introduced_by']}" if peer["introduced_by"] else str(peer["trust"])
 
 
 @command("verify", "kith verify Bob", "kith verify Bob --number '12345 67890 ...'")

@@ -55,6 +55,7 @@ def page(contact: ContactPage) -> dict[str, Any]:
         "circles": list(contact.circles),
         "peer": contact.peer,
         "trust": contact.trust,
+        "introduced_by": contact.introducer,
         "history": [past(each) for each in contact.history],
     }
 

@@ -19,9 +19,10 @@ from kith_client.relations.joining import (
     shows_newer,
 )
 from kith_client.relations.joining import peer_of_person as find_peer
+from kith_client.relations.suspicion import person_changed
 from kith_client.stamp import Contents, Edit, Stamp
 from kith_protocol.encoding import Value, encode
-from kith_protocol.errors import Alarm, AlarmCode, Refused
+from kith_protocol.errors import Refused
 from kith_protocol.handshake import make_answer
 from kith_protocol.invite import Invite, OpenedGreeting, open_greeting, parse_link
 from kith_protocol.mailbox import NEW_MAILBOX_RANDOM_BYTES, new_mailbox
@@ -74,12 +75,12 @@ def accept(
 
     `greeting` is what the inviter's server gave, `host` and `fingerprint` are my home server's. Raises what
     `check_link` raises, `Refused` (`already-connected`, `invite-expired`, `persona-outdated`), and the alarms
-    `greeting-forged`, `person-changed` (where `contact` is somebody else's already) and `downgrade`.
+    `greeting-forged`, `person-changed` (`PersonChanged`, where `contact` is somebody else's already) and `downgrade`.
     """
     invite = check_link(contents, link)
     opened = open_greeting(invite, greeting, stamp.now)
     person = opened.persona.person
-    _check_person(contents, opened.persona, contact)
+    _check_person(contents, stamp, opened.persona, contact)
     draft = Draft(contents, stamp)
     pending = begin_channel(draft, invite, opened, host, fingerprint)
     name = opened.greeting.name
@@ -98,7 +99,7 @@ def accept(
     )
 
 
-def _check_person(contents: Contents, persona: PersonaStatement, contact: bytes | None) -> None:
+def _check_person(contents: Contents, stamp: Stamp, persona: PersonaStatement, contact: bytes | None) -> None:
     person = persona.person
     peer = find_peer(contents, person)
     if peer is not None and peer.blocked:
@@ -108,11 +109,11 @@ def _check_person(contents: Contents, persona: PersonaStatement, contact: bytes 
         raise Refused("already-connected", "You are connected with this person already; 'kith peers' shows it.")
     other = open_peer_of_contact(contents, contact) if contact is not None else None
     if other is not None and other.person != person:
-        raise Alarm(
-            AlarmCode.PERSON_CHANGED,
+        text = (
             "The contact you named belongs to another person than the one who invites. Ask them before you go on; "
-            "accept without a contact to keep the two apart.",
+            "accept without a contact to keep the two apart."
         )
+        raise person_changed(contents, stamp, other, text)
 
 
 def begin_channel(

@@ -23,9 +23,9 @@ from kith_client.relations.introduction_records import (
 from kith_client.relations.invites import add_invite
 from kith_client.relations.joining import is_connected, open_channels, open_peer_of_contact, peer_of_person
 from kith_client.relations.records import Expected, InviteState
-from kith_client.relations.suspicion import introducer_name
+from kith_client.relations.suspicion import introducer_name, person_changed
 from kith_client.stamp import Contents, Edit, Stamp, the_one
-from kith_protocol.errors import Alarm, AlarmCode, Refused
+from kith_protocol.errors import Refused
 from kith_protocol.introduction import IntroduceAnswer, IntroduceInvite, IntroductionSequence, makes_invite
 from kith_protocol.parcel import Message
 
@@ -107,17 +107,17 @@ def agree(
 ) -> Edit:
     """I want to know this person; from then on the programs go on by themselves.
 
-    Raises `Refused` (`no-such-request`, `already-connected`), `BadValue` for a facet that cannot be, and the alarm
-    `person-changed` where `contact` is a peer with another root than the introducer names.
+    Raises `Refused` (`no-such-request`, `already-connected`), `BadValue` for a facet that cannot be, and
+    `PersonChanged` where `contact` is a peer with another root than the introducer names.
     """
     each = _open(contents, record, stamp.now)
     known = open_peer_of_contact(contents, contact) if contact is not None else None
     if known is not None and known.person != each.person:
-        raise Alarm(
-            AlarmCode.PERSON_CHANGED,
+        text = (
             "Who introduces you names another person than the peer whom the contact belongs to. Ask both before you go "
-            "on; accept without a contact to keep the two apart.",
+            "on; accept without a contact to keep the two apart."
         )
+        raise person_changed(contents, stamp, known, text, introducer_of_introduction(contents, each))
     draft = Draft(contents, stamp)
     granted = tuple(sorted({facet_name(facet) for facet in facets}))
     draft.change(record, {"decision": Decision(True, granted, contact).to_value()})

@@ -195,7 +195,7 @@ def _introduced(contents: Contents, record: bytes) -> Introduced:
     peer = records.peer_at(contents, record)
     if not is_connected(open_channels(contents, record)):
         raise Refused("not-connected", "You can introduce peers only with whom you are connected.")
-    name = Layers(contents).peer_names(record)[0]
+    name = " ".join(Layers(contents).peer_names(record)[0].split())
     return Introduced(record, peer.person, shortened(name, MAX_LABEL_BYTES))
 
 

@@ -16,6 +16,7 @@ from kith_client.contacts.model import Property, value_to_unit
 from kith_client.relations import records
 from kith_client.relations.images import media_type
 from kith_client.relations.records import Channel, PeerRecord, TheirItem
+from kith_client.relations.trust import introducer_of, trust_of
 from kith_client.stamp import Contents
 from kith_protocol.encoding import decode
 from kith_protocol.errors import DecodingError
@@ -48,6 +49,9 @@ class PeerRow:
     state: str
     """`waiting` or `connected`."""
     trust: str
+    """`unverified`, `introduced`, `verified` or `met`."""
+    introducer: str
+    """Person id in hex of who introduced us, where that is all that vouches for the peer; else empty."""
     facets: tuple[str, ...]
     """Granted to the peer itself; its circles may add some."""
     updated: int | None
@@ -200,7 +204,8 @@ def _row(peer: PeerRecord, channel: Channel, updated: int | None) -> PeerRow:
         peer.name,
         peer.host,
         _state(channel),
-        peer.trust,
+        trust_of(peer.trust).value,
+        (introducer_of(peer.trust) or b"").hex(),
         peer.facets,
         updated,
         len(channel.announced),

@@ -10,6 +10,7 @@ from kith_client.book.events import entry
 from kith_client.errors import HeadMoved, ServerRefused, ServerUnreachable
 from kith_client.relations.accepting import Accepted, accept, check_link
 from kith_client.relations.invites import NewInvite, create_invite
+from kith_client.relations.suspicion import PersonChanged
 from kith_client.sync.knock import fetch_greeting
 from kith_client.sync.pull import pull
 from kith_client.sync.push import push_all, settle_pending
@@ -63,7 +64,11 @@ async def accept_invite(
         own = server.host, vault.device.fingerprint
         return accept(vault.contents, vault.stamp(), link, greeting.greeting, *own, facets, contact)
 
-    accepted = await _commit_first(vault, server, decide)
+    try:
+        accepted = await _commit_first(vault, server, decide)
+    except PersonChanged as changed:
+        await vault.apply(changed.edit, [])
+        raise
     await vault.mirror.add_events([vault.seal_event(Event(vault.clock(), accepted.event, "me"))])
     await sync(vault, server)
     return accepted

@@ -10,8 +10,7 @@ from kith_client.relations.introduced import agree, links_to_use
 from kith_client.relations.introduction_records import Introducing, introducings, introductions
 from kith_client.relations.invites import list_invites
 from kith_client.relations.records import own_persona, peers
-from kith_client.relations.suspicion import contradiction
-from kith_client.relations.trust import introduced_by
+from kith_client.relations.suspicion import PersonChanged
 from kith_client.relations.verify import NumbersDiffer, mark_verified, safety_number_of
 from kith_client.stamp import of_kind
 from kith_protocol.encoding import encode
@@ -341,7 +340,7 @@ def test_an_introducer_who_puts_herself_between_is_named_when_numbers_are_compar
     take_false_one(world, bob, false_carla)
     row = row_of(bob, false_carla)
     assert row is not None
-    assert row.trust == introduced_by(anna.id)
+    assert (row.trust, row.introducer) == ("introduced", anna.id.hex())
     shown = safety_number_of(bob.contents, row.record)
     read_out = "1" * 60  # what the real Carla reads out differs from what Bob sees
     assert shown.replace(" ", "") != read_out
@@ -404,19 +403,20 @@ def test_comparing_numbers_raises_introduced_to_verified() -> None:
 def test_the_real_person_who_comes_another_way_exposes_the_introducer() -> None:
     """Bob accepts an invite of the real Carla for the contact of the false one: an alarm, and Anna is named."""
     world, false_carla = in_between()
-    anna, bob, carla = world["anna"], world["bob"], world["carla"]
+    bob, carla = world["bob"], world["carla"]
     take_false_one(world, bob, false_carla)
     row = row_of(bob, false_carla)
     assert row is not None
-    with refused("person-changed"):
+    with pytest.raises(PersonChanged) as changed:
         bob.accept(carla.invite().link, carla.server, contact=row.contact)
-    bob.commit(contradiction(bob.contents, bob.stamp(), row.contact, carla.id))
+    assert f"It was {ANNA} who introduced the two of you" in changed.value.shown
+    assert ANNA not in str(changed.value)
+    bob.commit(changed.value.edit)
     row = row_of(bob, false_carla)
     assert row is not None
-    assert row.trust == "unverified"
+    assert (row.trust, row.introducer) == ("unverified", "")
     (text,) = [c.value("text") for c in of_kind(bob.contents, "issue").values()]
     assert f"It was {ANNA} who introduced the two of you" in str(text)
-    assert anna.id.hex() not in row.trust
 
 
 def test_the_real_person_who_answers_an_invite_for_the_contact_exposes_the_introducer() -> None:
@@ -453,9 +453,13 @@ def test_an_introducer_who_names_another_root_than_the_one_i_know_is_found_out_a
     row = row_of(bob, carla)
     (request,) = bob.requests()
     assert row is not None
-    with refused("person-changed"):
+    with pytest.raises(PersonChanged) as changed:
         agree(bob.contents, bob.stamp(), request.id, (), row.contact)
+    assert f"It is {ANNA} who names the other one." in changed.value.shown
+    bob.commit(changed.value.edit)
     assert bob.requests() == [request]
+    (issue,) = of_kind(bob.contents, "issue").values()
+    assert ANNA in str(issue.value("text"))
 
 
 # Floods

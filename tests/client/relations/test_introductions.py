@@ -15,7 +15,6 @@ from kith_client.relations.invites import list_invites
 from kith_client.relations.peers import list_peers
 from kith_client.relations.records import UNREADABLE_KIND, channels, peers
 from kith_client.relations.rekeying import plan_rekeys
-from kith_client.relations.trust import introduced_by
 from kith_client.stamp import of_kind
 from kith_protocol.content import Content
 from kith_protocol.errors import Alarm, KithError, Refused
@@ -116,7 +115,7 @@ def test_two_who_both_agree_become_peers_introduced_by_who_introduced_them(first
     for one, other in ((bob, carla), (carla, bob)):
         row = row_of(one, other)
         assert row is not None
-        assert (row.state, row.trust) == ("connected", introduced_by(anna.id))
+        assert (row.state, row.trust, row.introducer) == ("connected", "introduced", anna.id.hex())
         assert list_introductions(one.contents, one.now) == []
         assert one.issues == []
     assert states(anna) == ["passed on"]
