@@ -48,6 +48,9 @@ LOCAL = [
     ["verify", "Bob"],
     ["grant", "Bob", "private"],
     ["withdraw", "Bob", "private"],
+    ["introduce", "Bob", "Cleo", "--message", "You two!"],
+    ["introductions"],
+    ["introductions", "take-back", "INTRODUCTION"],
     ["log"],
     ["rm", "Carla"],
 ]
@@ -85,9 +88,10 @@ def keys_of(value: Any) -> Iterator[str]:
 @pytest.fixture
 def answers(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> dict[str, set[str]]:
     """The keys that each command without network really answers with."""
-    world = World.of("Anna Beck", "Bob Klein")
+    world = World.of("Anna Beck", "Bob Klein", "Cleo Ray")
     world["anna"].set_card("tel", "1111", "private")
     world.connect("anna", "bob", ("work",))
+    world.connect("anna", "cleo")
     world.settle()
     kith = Kith(capsys, monkeypatch)
     kith.book = MemoryBook(records=dict(world["anna"].contents), now=world["anna"].now + 1000)
@@ -100,9 +104,11 @@ def answers(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch,
         document = kith.do(*(known.get(word, word) for word in words))
         if words == ["issues"]:
             known["ISSUE"] = document["issues"][0]["id"]
+        if words[0] == "introduce":
+            known["INTRODUCTION"] = document["id"]
         if words[:2] == ["note", "add"]:
             known["NOTE"] = document["id"]
-        two = words[0] in {"note", "me", "circle", "issues"} and len(words) > 1
+        two = words[0] in {"note", "me", "circle", "issues", "introductions"} and len(words) > 1
         found.setdefault(" ".join(["kith", *words[: 1 + two]]), set()).update(keys_of(document))
     return found
 

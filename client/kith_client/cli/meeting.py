@@ -104,6 +104,7 @@ def _invite(row: InviteRow) -> dict[str, Any]:
         "id": row.id.hex(),
         "state": row.state,
         "reusable": row.reusable,
+        "introduced": row.introduced,
         "created": iso_time(row.created),
         "expires": iso_time(row.expires),
         "facets": list(row.facets),
@@ -126,6 +127,8 @@ def _show_invites(book: Book, out: Output, rows: list[InviteRow]) -> None:
 def _for(layers: Layers, row: InviteRow) -> str:
     if row.reusable:
         return "several people"
+    if row.introduced:
+        return "an introduction"
     return "" if row.contact is None else layers.name(row.contact)
 
 

@@ -18,6 +18,7 @@ from kith_client.cli.session import with_book
 from kith_client.relations.peers import list_peers
 from kith_client.relations.request_rows import Decided, RequestRow
 from kith_client.relations.requests import accept_request, decline_request, list_requests
+from kith_client.relations.suspicion import PersonChanged
 
 if TYPE_CHECKING:
     from kith_client.transport import HomeServer
@@ -69,14 +70,15 @@ def _show(out: Output, rows: list[RequestRow]) -> None:
 async def requests_accept(
     vault: Vault, server: HomeServer, out: Output, request_id: str, facets: tuple[str, ...], contact: str | None
 ) -> None:
-    """Connect with the person who asks. The name is what they call themselves: compare numbers with 'kith verify'."""
+    """Connect with the person who asks, or to whom you are introduced. The name is unproven: see 'kith verify'."""
     found = resolve_contact(vault.contents, contact) if contact else None
-    row = await _decide(
+    row, decided = await _decide(
         vault, server, request_id, lambda row: accept_request(vault.contents, vault.stamp(), row, facets, found)
     )
     peer = next((each for each in list_peers(vault.contents) if each.id == row.person.hex()), None)
     name = Layers(vault.contents).peer_names(peer.record)[0] if peer else row.name
-    out.message(f"Accepted. {name} hears of it at their next sync; compare numbers with 'kith verify'.")
+    then = decided.then or f"{name} hears of it at their next sync; compare numbers with 'kith verify'."
+    out.message(f"Accepted. {then}")
     document = {"id": row.id.hex(), "kind": row.kind, "peer": row.person.hex(), "name": name}
     about = {"trust": peer.trust, "state": peer.state, "contact": peer.contact.hex()} if peer else {"state": "waiting"}
     out.result({**document, **about})
@@ -86,22 +88,26 @@ async def requests_accept(
 @click.argument("request_id", metavar="ID")
 @with_server
 async def requests_decline(vault: Vault, server: HomeServer, out: Output, request_id: str) -> None:
-    """Say no. The person is told nothing, and cannot ask again for a month."""
-    row = await _decide(vault, server, request_id, lambda row: decline_request(vault.contents, vault.stamp(), row))
+    """Say no. Nobody is told; who asked through an invite cannot ask again for a month."""
+    row, _ = await _decide(vault, server, request_id, lambda row: decline_request(vault.contents, vault.stamp(), row))
     out.message("Declined. To the other side it looks as if you had not answered.")
     out.result({"id": row.id.hex(), "kind": row.kind})
 
 
 async def _decide(
     vault: Vault, server: HomeServer, request_id: str, decide: Callable[[RequestRow], Decided]
-) -> RequestRow:
+) -> tuple[RequestRow, Decided]:
     """Makes the decision durable on this device, then carries it out with a sync."""
     from kith_client.sync.run import sync
 
     rows = {row.id.hex(): row for row in list_requests(vault.contents, vault.stamp().now)}
     where = "'kith requests' shows them all."
     row = rows[resolve_id(rows, request_id, "request", where, lambda given: rows[given].name)]
-    decided = decide(row)
+    try:
+        decided = decide(row)
+    except PersonChanged as changed:
+        await vault.apply(changed.edit, [])
+        raise
     await vault.apply(decided.edit, [decided.event])
     await sync(vault, server)
-    return row
+    return row, decided

@@ -124,7 +124,7 @@ def agree(
     return draft.edit
 
 
-def decline(contents: Contents, stamp: Stamp, record: bytes) -> Edit:
+def decline_introduction(contents: Contents, stamp: Stamp, record: bytes) -> Edit:
     """I do not, or not any more; nothing is ever sent about it. Raises `Refused` (`no-such-request`)."""
     content = contents.get(record)
     if content is None or content.kind != "introduction":

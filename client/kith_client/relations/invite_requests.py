@@ -10,11 +10,12 @@ from kith_client.book.events import entry
 from kith_client.book.facets import facet_name
 from kith_client.relations import records
 from kith_client.relations.draft import Draft
+from kith_client.relations.joining import open_peer_of_contact
 from kith_client.relations.request_records import Decision, Request, request_at, requests
 from kith_client.relations.request_rows import Decided, RequestRow
-from kith_client.relations.request_rules import Persons, is_anothers, is_void
+from kith_client.relations.request_rules import Persons, is_void
+from kith_client.relations.suspicion import person_changed
 from kith_client.stamp import Contents, Stamp
-from kith_protocol.errors import Alarm, AlarmCode
 
 KIND: Final = "invite"
 
@@ -32,15 +33,16 @@ def accept(
     """Decides to let the person in; with the next sync the finish goes out.
 
     `facets` are granted beside those of the invite. Raises `Refused` (`no-such-request`), `BadValue` for a facet that
-    cannot be, and the alarm `person-changed` where `contact` is another person's.
+    cannot be, and `PersonChanged` where `contact` is another person's.
     """
     found = request_at(contents, request)
-    if is_anothers(contents, contact, found.person):
-        raise Alarm(
-            AlarmCode.PERSON_CHANGED,
+    other = open_peer_of_contact(contents, contact) if contact is not None else None
+    if other is not None and other.person != found.person:
+        text = (
             "The contact you named belongs to another person than the one who asks. Ask them before you go on; accept "
-            "without a contact to keep the two apart.",
+            "without a contact to keep the two apart."
         )
+        raise person_changed(contents, stamp, other, text)
     decision = Decision(True, tuple(sorted({facet_name(facet) for facet in facets})), contact)
     return _decided(contents, stamp, found, decision, f"accepted the request of {found.name}")
 

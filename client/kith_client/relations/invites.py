@@ -58,6 +58,8 @@ class InviteRow:
     state: str
     """`open`, `used`, `revoked` or `expired`."""
     reusable: bool
+    introduced: bool
+    """Made by an introduction, for one person alone; its link is not shown, since nobody else can use it."""
 
     def __repr__(self) -> str:
         return f"InviteRow({self.id.hex()}, {self.state})"
@@ -174,7 +176,15 @@ def _check_expiry(lifetime: int) -> None:
 def _row(invite: InviteRecord, now: int) -> InviteRow:
     is_open = invite.state is InviteState.OPEN
     state = "expired" if is_open and invite.expires <= now else invite.state.value
-    link = format_link(invite.own.invite) if state == "open" else ""
+    link = format_link(invite.own.invite) if state == "open" and invite.expected is None else ""
     return InviteRow(
-        invite.id, link, invite.created, invite.expires, invite.facets, invite.contact, state, invite.reusable
+        invite.id,
+        link,
+        invite.created,
+        invite.expires,
+        invite.facets,
+        invite.contact,
+        state,
+        invite.reusable,
+        invite.expected is not None,
     )

@@ -36,3 +36,5 @@ class Decided:
     edit: Edit
     event: str
     """For the local log."""
+    then: str = ""
+    """What the person should know of what follows; empty where the other hears of it at once."""

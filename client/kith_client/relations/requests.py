@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from kith_client.relations import invite_requests
+from kith_client.relations import introduction_requests, invite_requests
 from kith_client.relations.request_rows import Decided, RequestRow
 from kith_client.stamp import Contents, Stamp
 
@@ -28,7 +28,10 @@ class RequestKind:
 
 
 KINDS: Final[Mapping[str, RequestKind]] = {
-    "invite": RequestKind(invite_requests.rows, invite_requests.accept, invite_requests.decline),
+    invite_requests.KIND: RequestKind(invite_requests.rows, invite_requests.accept, invite_requests.decline),
+    introduction_requests.KIND: RequestKind(
+        introduction_requests.rows, introduction_requests.accept, introduction_requests.decline
+    ),
 }
 """What `RequestRow.kind` says → its functions."""
 

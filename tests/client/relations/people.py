@@ -12,7 +12,13 @@ from kith_client.contacts.model import Property
 from kith_client.relations.accepting import Accepted, accept, check_link
 from kith_client.relations.inbox import TakenIn
 from kith_client.relations.incoming import take_in
-from kith_client.relations.introduced import IntroductionRow, agree, decline, links_to_use, list_introductions
+from kith_client.relations.introduced import (
+    IntroductionRow,
+    agree,
+    decline_introduction,
+    links_to_use,
+    list_introductions,
+)
 from kith_client.relations.introducing import introduce
 from kith_client.relations.invites import NewInvite, create_invite
 from kith_client.relations.outgoing import Outgoing, outgoing, receipted
@@ -134,7 +140,7 @@ class Person:
     def decline(self) -> None:
         """Declines the only introduction."""
         (row,) = self.requests()
-        self.commit(decline(self.contents, self.stamp(), row.id))
+        self.commit(decline_introduction(self.contents, self.stamp(), row.id))
 
     def asked_by(self) -> list[str]:
         """The names of those who wait for a decision, in the order in which they came."""

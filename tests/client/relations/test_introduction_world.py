@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from kith_client.relations.incoming import take_in
-from kith_client.relations.introduced import agree, decline
+from kith_client.relations.introduced import agree, decline_introduction
 from kith_client.relations.introducing import take_back
 from kith_client.relations.introduction_records import introducings, read_introducing, read_introduction
 from kith_client.relations.outgoing import Outgoing
@@ -184,7 +184,7 @@ class Introducers(RuleBasedStateMachine):
         if not rows:
             return None
         record = rows[pick % len(rows)].id
-        edit = (agree if accepts else decline)(person.contents, person.stamp(), record)
+        edit = (agree if accepts else decline_introduction)(person.contents, person.stamp(), record)
         local = edit[record]
         assert local is not None
         return Elsewhere(who or self.who(person), record, person.contents[record], local, accepts)

@@ -8,7 +8,7 @@ import pytest
 
 from kith_client.book.layers import Layers
 from kith_client.relations.ending import block_peer, end_relationship
-from kith_client.relations.introduced import IntroductionRow, agree, decline, list_introductions
+from kith_client.relations.introduced import IntroductionRow, agree, decline_introduction, list_introductions
 from kith_client.relations.introducing import introduce, list_introducings, offers_to, take_back
 from kith_client.relations.introduction_records import introducings, introductions
 from kith_client.relations.invites import list_invites
@@ -239,7 +239,7 @@ def test_a_consent_can_be_taken_back_until_both_are_connected() -> None:
     maker, other = maker_and_other(world)
     maker.agree()
     world.settle()
-    maker.commit(decline(maker.contents, maker.stamp(), the_introduction(maker).id))
+    maker.commit(decline_introduction(maker.contents, maker.stamp(), the_introduction(maker).id))
     other.agree()
     world.settle()
     assert know_nothing_of_each_other(maker, other)
@@ -254,7 +254,7 @@ def test_an_invite_that_is_not_needed_any_more_is_revoked() -> None:
     for person in (maker, other, anna, maker):
         world.sync(person)
     assert [row.state for row in list_invites(maker.contents, maker.now)] == ["open"]
-    maker.commit(decline(maker.contents, maker.stamp(), the_introduction(maker).id))
+    maker.commit(decline_introduction(maker.contents, maker.stamp(), the_introduction(maker).id))
     world.settle()
     assert [row.state for row in list_invites(maker.contents, maker.now)] == ["revoked"]
     assert not are_connected(maker, other)
@@ -469,7 +469,7 @@ def test_a_request_that_is_none_cannot_be_decided() -> None:
     bob.decline()
     for record in (row.id, b"x" * 16, next(iter(of_kind(bob.contents, "contact")))):
         with refused("no-such-request"):
-            decline(bob.contents, bob.stamp(), record)
+            decline_introduction(bob.contents, bob.stamp(), record)
         with refused("no-such-request"):
             agree(bob.contents, bob.stamp(), record)
 
