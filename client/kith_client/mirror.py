@@ -170,6 +170,11 @@ class Mirror:
         query = f"SELECT id, written FROM {'staged_records' if staged else 'records'}"  # noqa: S608 - constants of ours
         return await self._run(lambda c: dict(c.execute(query).fetchall()))
 
+    async def history(self, after: int, most: int) -> list[tuple[int, bytes, bytes]]:
+        """(number, commit, sealed keys) of at most so many verified commits after number `after`, in order."""
+        query = "SELECT number, raw, keys FROM commits WHERE number > ? ORDER BY number LIMIT ?"
+        return await self._run(lambda c: c.execute(query, (after, most)).fetchall())
+
     # Writing
 
     async def set_state(self, values: Mapping[str, bytes | None]) -> None:

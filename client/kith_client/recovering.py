@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
@@ -41,8 +41,17 @@ from kith_protocol.phrase import entropy_of, paper_keys
 from kith_protocol.sealedkeys import parse_keys
 from kith_protocol.suite import KEY_BYTES, NONCE_BYTES, digest
 
+Also = Callable[[Contents, Stamp], Edit]
+"""What else the commit of the paper key changes, given the records of the kinds in `_READ`."""
+
 _TRIES: Final = 5
 """Commits tried while other devices write."""
+_READ: Final = frozenset({"devices", "home", "persona"})
+"""Kinds of records that the paper key's commit may change."""
+
+
+def nothing_else(_contents: Contents, _stamp: Stamp) -> Edit:
+    return {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +74,17 @@ class _Paper:
 
 
 @dataclass(frozen=True, slots=True)
+class _Fetching:
+    """From where to where the vault is fetched."""
+
+    mirror: Mirror
+    server: HomeServer
+    access: _Paper
+    mark: tuple[int, bytes]
+    progress: Progress
+
+
+@dataclass(frozen=True, slots=True)
 class _Found:
     """A vault as the phrase reads it."""
 
@@ -82,12 +102,15 @@ async def recover(
     device_name: str,
     *,
     keep: Iterable[str] = (),
+    mark: tuple[int, bytes] | None = None,
+    also: Also = nothing_else,
     passphrase: str | None = None,
     clock: Clock = system_clock,
     progress: Progress = no_progress,
 ) -> Recovered:
     """Makes this device a member with the recovery phrase, and removes all others but those named in `keep`.
 
+    `mark`: number and hash of a commit that the server must have; `also`: what is committed with the change of members.
     Raises `Refused` (`phrase-...`, `wrong-phrase`, `no-such-device`), `ServerUnreachable`, or an `Alarm`; then
     nothing is kept here.
     """
@@ -99,7 +122,8 @@ async def recover(
         device = new_device()
         keys = DeviceKeys(server.url, access.fingerprint, vault, device.sign.seed, device.seal.seed)
         async with new_home(home) as mirror:
-            gone = await _take_over(mirror, server, access, device, device_name, tuple(keep), clock, progress)
+            fetching = _Fetching(mirror, server, access, mark or (0, vault), progress)
+            gone = await _take_over(fetching, device, device_name, tuple(keep), also, clock)
             await keep_keys(home, keys, passphrase)
             with suppress(KithError):  # it ends by itself; until then the server lets nobody else commit
                 await server.end_session(vault)
@@ -110,23 +134,18 @@ async def recover(
 
 
 async def _take_over(
-    mirror: Mirror,
-    server: HomeServer,
-    access: _Paper,
-    device: MemberKeys,
-    name: str,
-    keep: tuple[str, ...],
-    clock: Clock,
-    progress: Progress,
+    fetching: _Fetching, device: MemberKeys, name: str, keep: tuple[str, ...], also: Also, clock: Clock
 ) -> tuple[str, ...]:
     """Fetches the vault and commits the change of members. The names of those that went."""
     for _ in range(_TRIES):
-        found = await _fetch(mirror, server, access, progress)
+        found = await _fetch(fetching)
+        mirror, server, access = fetching.mirror, fetching.server, fetching.access
         removed = _to_remove(found, keep)
         epoch_key = os.urandom(KEY_BYTES)
         step = await asyncio.to_thread(_change_of_members, found, removed, device, epoch_key)
         keys = RecordKeys(access.vault, {**found.epochs.known, found.chain.epoch + 1: epoch_key})
-        named = _named(found.contents, device, name, clock())
+        stamp = Stamp(clock(), device.id[:AUTHOR_BYTES], os.urandom)
+        named = {**_named(found.contents, device, name, stamp), **also(found.contents, stamp)}
         try:
             await _commit(mirror, server, access, found, step, keys, named, clock)
         except HeadMoved:
@@ -135,9 +154,10 @@ async def _take_over(
     raise Refused("busy-vault", "Other devices write all the time; try again.")
 
 
-async def _fetch(mirror: Mirror, server: HomeServer, access: _Paper, progress: Progress) -> _Found:
+async def _fetch(fetching: _Fetching) -> _Found:
+    mirror, access = fetching.mirror, fetching.access
     try:
-        await fetch_vault(mirror, server, access, (0, access.vault), progress, _readable)
+        await fetch_vault(mirror, fetching.server, access, fetching.mark, fetching.progress, _readable)
     except ServerRefused as refusal:
         if refusal.code != "not-a-member":
             raise
@@ -153,15 +173,15 @@ async def _fetch(mirror: Mirror, server: HomeServer, access: _Paper, progress: P
     epochs = await asyncio.to_thread(find_epochs, access.vault, commits, access.member, chain.commitments)
     keys = RecordKeys(access.vault, epochs.known)
     hashes: list[tuple[bytes, bytes]] = []
-    devices: dict[bytes, Content] = {}
+    contents: dict[bytes, Content] = {}
 
     def read(rows: list[tuple[bytes, bytes, bytes]]) -> None:
         hashes.extend((record, hash_) for record, hash_, _ in rows)
         opened = keys.open_all((record, blob) for record, _, blob in rows)
-        devices.update((record, content) for record, content in opened.items() if content.kind == "devices")
+        contents.update((record, content) for record, content in opened.items() if content.kind in _READ)
 
     await mirror.record_batches(read)
-    return _Found(chain, epochs, await asyncio.to_thread(RecordIndex, hashes), devices)
+    return _Found(chain, epochs, await asyncio.to_thread(RecordIndex, hashes), contents)
 
 
 def _readable(
@@ -202,8 +222,8 @@ def _change_of_members(
     return MembershipStep((device.public,), removed, sealed, epoch_commitment(epoch, epoch_key))
 
 
-def _named(contents: Contents, device: MemberKeys, name: str, now: int) -> Edit:
-    stamp, found = Stamp(now, device.id[:AUTHOR_BYTES], os.urandom), the_one(contents, "devices")
+def _named(contents: Contents, device: MemberKeys, name: str, stamp: Stamp) -> Edit:
+    found = the_one(contents, "devices")
     if found is None:
         return {stamp.record_id(): stamp.content("devices", {device.id.hex(): name})}
     record, content = found

@@ -24,6 +24,7 @@ from kith_protocol import wire
 from kith_protocol.encoding import Statement, decode, encode
 from kith_protocol.errors import DecodingError, Refused
 from kith_protocol.host import host_of_url
+from kith_protocol.moving import SignedForgotten
 from kith_protocol.server_statement import MAX_STATEMENT_BYTES
 
 T = TypeVar("T", bound=Statement)
@@ -89,6 +90,10 @@ class HomeServer:
         async with aiohttp.ClientSession(connector=connector, timeout=timeout, cookie_jar=cookies) as http:
             yield cls(url, http)
 
+    def use_token(self, token: str) -> None:
+        """What follows carries this bearer token, until the server does not take it any more."""
+        self._token = token
+
     # Statements and accounts
 
     async def statement(self) -> bytes:
@@ -136,6 +141,34 @@ class HomeServer:
                 if refusal.code != "session" or attempt == 2:
                     raise
             self._token = ""  # the session ended; open another, once
+
+    # Moving; for the parts of a fill `sign_in` has to begin it
+
+    async def begin_fill(self, begin: wire.BeginFill) -> wire.FillGrant:
+        """Begins to fill the server with a vault, or goes on."""
+        return decode((await self._expect("POST", "/v1/fills", encode(begin), signed=False)).body, wire.FillGrant)
+
+    async def add_part(self, vault: bytes, part: bytes) -> wire.Head:
+        """Sends frames, and gets the last commit that is there."""
+        return decode((await self._expect("POST", f"/v1/fills/{vault.hex()}/parts", part)).body, wire.Head)
+
+    async def end_fill(self, vault: bytes, head: wire.Head) -> None:
+        """Makes the vault visible at the server."""
+        await self._expect("POST", f"/v1/fills/{vault.hex()}/end", encode(head))
+
+    async def follow(self, vault: bytes, commits: wire.Follow) -> wire.Head:
+        """Tells a server that the vault left who is a member now. Raises `HeadMoved` where it knows another history."""
+        try:
+            answer = await self._expect("POST", f"/v1/vaults/{vault.hex()}/followed", encode(commits))
+        except ServerRefused as error:
+            if error.code == "head-moved":
+                raise HeadMoved("The server knows another history.") from None
+            raise
+        return decode(answer.body, wire.Head)
+
+    async def forget_vault(self, vault: bytes) -> SignedForgotten:
+        """Has everything of the vault deleted; the server's word that it was."""
+        return decode((await self._expect("DELETE", f"/v1/vaults/{vault.hex()}")).body, SignedForgotten)
 
     # Mailboxes, greetings, relay, rendezvous
 

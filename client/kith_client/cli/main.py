@@ -53,6 +53,8 @@ COMMANDS: Final[dict[str, Entry]] = {
     "device": Entry("devices", "List, add and remove devices."),
     "recover": Entry("recovery", "Get the address book back with the recovery phrase."),
     "guardians": Entry("guardians", "Friends who keep shares of the recovery phrase."),
+    "backup": Entry("backups", "Write the whole address book to a file, sealed."),
+    "restore": Entry("backups", "Put a backup on a new server with the recovery phrase."),
     "sync": Entry("syncing", "Send and fetch."),
     "log": Entry("syncing", "What happened."),
     "issues": Entry("issues", "What waits for you: conflicts, set-aside cards, alarms."),

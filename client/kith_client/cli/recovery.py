@@ -62,7 +62,7 @@ def recover_command(
 
 async def _with_phrase(out: Output, server: str, vault: bytes, phrase: str, device: _Device) -> None:
     made = await _recover(out, server, vault, phrase, device)
-    await _go_on(out, made, "The phrase stays valid; keep the paper.")
+    await go_on(out, made, "The phrase stays valid; keep the paper.")
 
 
 async def _with_guardians(out: Output, server: str | None, vault: bytes | None, device: _Device) -> None:
@@ -78,7 +78,7 @@ async def _with_guardians(out: Output, server: str | None, vault: bytes | None, 
         "This is your recovery phrase. Write it down; whoever has it can read everything. Shares that were handed out "
         "stay good together with others of their split, also after 'kith guardians add' made new ones."
     )
-    await _go_on(out, made, text, phrase_of(right.entropy))
+    await go_on(out, made, text, phrase_of(right.entropy))
 
 
 async def _first_that_opens(
@@ -141,7 +141,7 @@ async def _recover(out: Output, server: str, vault: bytes, phrase: str, device: 
         )
 
 
-async def _go_on(out: Output, made: Recovered, about_phrase: str, phrase: str | None = None) -> None:
+async def go_on(out: Output, made: Recovered, about_phrase: str, phrase: str | None = None) -> None:
     """The first sync of the recovered vault, and the answer; with the phrase where it was not typed."""
     from kith_client.cli.setup import numbered
     from kith_client.online import home_server

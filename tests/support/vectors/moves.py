@@ -1,19 +1,20 @@
-"""Scenarios of the format `moving`: who may fill a server, and a server's word that it forgot a vault."""
+"""Scenarios of `moving`, who may fill a server and a server's word that it forgot a vault, and of `backup`."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import msgspec
 
-from kith_protocol import labels
+from kith_client.backup import MAGIC
+from kith_protocol import labels, wire
 from kith_protocol.encoding import encode
 from kith_protocol.moving import FILL_SKEW, FillStatement, ForgottenStatement, sign_fill, sign_forgotten
 from kith_protocol.suite import SignKey
 from tests.protocol.people import NOW, fixed
-from tests.protocol.vaults import keys_of
-from tests.support.vectors.vector import Json, Vector
+from tests.protocol.vaults import Sealer, Story, feed_of, id_of, keys_of, note
+from tests.support.vectors.vector import Json, Vector, keys_in
 
 VAULT, LAPTOP, PHONE = fixed("vault"), keys_of("anna-laptop"), keys_of("phone")
 HOST = "new.example:8400"
@@ -90,3 +91,35 @@ def _forgotten() -> Iterator[Vector]:
     yield vector("forgotten-other-label", "Signed as if it were a statement.", "not-forgotten", signature=label)
     yield signed("forgotten-suite-2", "Another suite.", "downgrade", suite=2)
     yield signed("forgotten-time", "A time before 1970.", "undecodable", time=-1)
+
+
+def backups(seal: Sealer) -> Iterator[Vector]:
+    told = Story(seal=seal)
+    told.put(carla="met at PyCon", dora="owes me a book")
+    told.write({id_of("carla"): told.record(id_of("carla"), note("wants to try fencing"))}, told.device)
+    told.delete("dora")
+    whole, bare = feed_of(told), feed_of(told, horizon=3)
+    *most, end = bare
+    records = [frame for frame in most if isinstance(frame, wire.FeedRecords)]
+    without = [frame for frame in bare if frame not in records]
+    other_head = wire.FeedHead(3, bytes(32), 1)
+
+    def vector(name: str, says: str, frames: Iterable[wire.Frame], fails: str | None = None, **of: bytes) -> Vector:
+        raw = of.get("magic", MAGIC) + b"".join(map(wire.encode_frame, frames)) + of.get("behind", b"")
+        return Vector("backup", name, says, {"file": raw.hex()}, fails, keys_in(told))
+
+    yield vector("without-lists", "As a device writes it, which keeps no change lists.", bare)
+    yield vector("with-lists", "With the change lists of a server.", whole)
+    bad = "undecodable"
+    yield vector("another-file", "It does not begin as a backup does.", bare, bad, magic=b"kith backup 2\n")
+    yield vector("nothing", "A backup of nothing.", [], bad)
+    yield vector("without-end", "Cut off behind the last record.", most, bad)
+    yield vector("cut", "Cut off within a frame.", most, bad, behind=wire.encode_frame(end)[:-1])
+    yield vector("goes-on", "Something stands behind the end.", [*bare, end], bad)
+    yield vector("without-head", "It begins with a commit.", bare[1:], bad)
+    yield vector("without-genesis", "It begins in the middle.", [bare[0], *bare[2:]], bad)
+    yield vector("other-head", "The commits do not lead to the head.", [other_head, *bare[1:]], bad)
+    yield vector("without-records", "The records are not there.", without, bad)
+    yield vector("commit-left-out", "A commit is not there.", [*bare[:2], *bare[3:]], bad)
+    long = (wire.MAX_FRAME_BYTES + 1).to_bytes(4, "big")
+    yield vector("frame-too-long", "A frame of more than 4 MiB.", most, bad, behind=long)

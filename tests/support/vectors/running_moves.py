@@ -1,9 +1,11 @@
-"""Running a vector of the format `moving`."""
+"""Running a vector of the formats `moving` and `backup`."""
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable
 
+from kith_client.backup import verify_backup
 from kith_protocol.encoding import decode
 from kith_protocol.member import Member
 from kith_protocol.moving import SignedForgotten, check_fill, check_forgotten
@@ -23,4 +25,9 @@ def _moving(inputs: Inputs) -> Json:
     return {"time": check_forgotten(signed, unhex(inputs["server_key"]), inputs["host"], vault).time}
 
 
-MOVE_RUNNERS: dict[str, Callable[[Inputs], Json]] = {"moving": _moving}
+def _backup(inputs: Inputs) -> Json:
+    found = verify_backup(io.BytesIO(unhex(inputs["file"])))
+    return {"vault": found.chain.vault.hex(), "head": found.chain.head.hex(), "records": found.records}
+
+
+MOVE_RUNNERS: dict[str, Callable[[Inputs], Json]] = {"moving": _moving, "backup": _backup}

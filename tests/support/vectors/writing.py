@@ -53,6 +53,7 @@ def all_vectors(tape: Tape) -> Iterator[Vector]:
     yield from linkings.linkings()
     yield from linkings.meetings()
     yield from moves.moves()
+    yield from moves.backups(tape.seal)
     yield from linkings.wires()
 
 
