@@ -184,6 +184,14 @@ class HomeServer:
     async def delete_greeting(self, vault: bytes, link_id: bytes) -> None:
         await self._expect("DELETE", f"/v1/vaults/{vault.hex()}/greetings/{link_id.hex()}", missing_ok=True)
 
+    async def put_handle(self, vault: bytes, handle: bytes, secret: bytes) -> None:
+        """Keeps a handle by its id, to be found with `secret`, or by nobody where that is empty."""
+        path = f"/v1/vaults/{vault.hex()}/handles/{handle.hex()}"
+        await self._expect("PUT", path, encode(wire.PutHandle(secret)))
+
+    async def delete_handle(self, vault: bytes, handle: bytes) -> None:
+        await self._expect("DELETE", f"/v1/vaults/{vault.hex()}/handles/{handle.hex()}", missing_ok=True)
+
     async def parcels(self, vault: bytes, after: int) -> wire.ParcelPage:
         """What waits in all mailboxes of the vault."""
         answer = await self._expect("GET", f"/v1/vaults/{vault.hex()}/parcels?after={after}")

@@ -27,10 +27,13 @@ from kith_client.relations.peers import PeerRow, list_peers
 from kith_client.relations.records import peer_at
 from kith_client.relations.suspicion import vouched_by
 from kith_client.relations.verify import NumbersDiffer, mark_verified, safety_number_of
+from kith_protocol.handle import looks_like_address, parse_address
 
 if TYPE_CHECKING:
+    from kith_client.relations.accepting import Accepted
     from kith_client.transport import HomeServer
     from kith_client.vault import Vault
+    from kith_protocol.handle import Address
 
 _DAY_MS = 86_400_000
 
@@ -105,6 +108,7 @@ def _invite(row: InviteRow) -> dict[str, Any]:
         "state": row.state,
         "reusable": row.reusable,
         "introduced": row.introduced,
+        "handle": row.handle,
         "created": iso_time(row.created),
         "expires": iso_time(row.expires),
         "facets": list(row.facets),
@@ -125,6 +129,8 @@ def _show_invites(book: Book, out: Output, rows: list[InviteRow]) -> None:
 
 
 def _for(layers: Layers, row: InviteRow) -> str:
+    if row.handle is not None:
+        return f"those who find your handle {row.handle}"
     if row.reusable:
         return "several people"
     if row.introduced:
@@ -146,7 +152,12 @@ async def invites_revoke(book: Book, out: Output, invite_id: str) -> None:
     out.result({"id": found.hex()})
 
 
-@command("accept", "kith accept 'https://anna.example/i#1...'", "kith accept - --facet private")
+@command(
+    "accept",
+    "kith accept 'https://anna.example/i#1...'",
+    "kith accept - --facet private",
+    "kith accept anna@anna.example",
+)
 @click.argument("link")
 @click.option("--facet", "facets", multiple=True, metavar="F", help="A facet that the new peer sees; may be repeated.")
 @click.option("--contact", metavar="CONTACT", help="The contact that this person is.")
@@ -154,18 +165,34 @@ async def invites_revoke(book: Book, out: Output, invite_id: str) -> None:
 async def accept_command(
     vault: Vault, server: HomeServer, out: Output, link: str, facets: tuple[str, ...], contact: str | None
 ) -> None:
-    """Accept the invite behind LINK ('-' reads it)."""
+    """Accept the invite behind LINK ('-' reads it), or ask the person who can be found under an address."""
     from kith_client.sync.befriend import accept_invite
 
     found = resolve_contact(vault.contents, contact) if contact else None
-    accepted = await accept_invite(vault, server, one_line(link), facets, found)
+    text = one_line(link)
+    if looks_like_address(text):
+        accepted = await _ask(vault, server, out, parse_address(text), facets, found)
+    else:
+        accepted = await accept_invite(vault, server, text, facets, found)
     row = next(row for row in list_peers(vault.contents) if row.record == accepted.peer)
     peer = _peer(Layers(vault.contents), row)
     if accepted.reusable:
         out.message(f"{peer['name']} has to say yes first; until then 'kith peers' shows 'waiting'.")
     else:
         out.message(f"Accepted. {peer['name']} hears of it at their next sync; compare numbers with 'kith verify'.")
-    out.result({"peer": peer["id"], **{key: peer[key] for key in ("name", "trust", "state", "contact")}})
+    out.result({"peer": peer["id"], **{key: peer[key] for key in ("name", "trust", "via", "state", "contact")}})
+
+
+async def _ask(
+    vault: Vault, server: HomeServer, out: Output, address: Address, facets: tuple[str, ...], contact: bytes | None
+) -> Accepted:
+    from kith_client.sync.befriend import ask_by_address
+
+    accepted, found = await ask_by_address(vault, server, address, facets, contact)
+    if found.is_new_server:
+        out.message(f"The server {address.host} was not known here. The key that it showed is remembered from now on.")
+    out.message("Servers handed the key out, so this is unverified: compare numbers before you share what matters.")
+    return accepted
 
 
 @command("peers", "kith peers")
@@ -186,6 +213,7 @@ def _peer(layers: Layers, row: PeerRow) -> dict[str, Any]:
         "state": row.state,
         "trust": row.trust,
         "introduced_by": vouched_by(layers.contents, peer_at(layers.contents, row.record).trust),
+        "via": row.via,
         "facets": sorted(facets_of_peer(layers.contents, row.record)),
         "updated": iso_time(row.updated) if row.updated is not None else None,
         "missing": row.missing,
@@ -204,7 +232,10 @@ def _show_peers(out: Output, peers: list[dict[str, Any]]) -> None:
 
 
 def _trust(peer: dict[str, Any]) -> str:
-    return f"{peer['trust']} by {peer['introduced_by']}" if peer["introduced_by"] else str(peer["trust"])
+    if peer["introduced_by"]:
+        return f"{peer['trust']} by {peer['introduced_by']}"
+    # How a person came does not matter any more once numbers were compared.
+    return f"{peer['trust']} ({peer['via']})" if peer["via"] and peer["trust"] == "unverified" else str(peer["trust"])
 
 
 @command("verify", "kith verify Bob", "kith verify Bob --number '12345 67890 ...'")

@@ -70,10 +70,12 @@ def accept(
     fingerprint: bytes,
     facets: Iterable[str] = (),
     contact: bytes | None = None,
+    via: str | None = None,
 ) -> Accepted:
     """Accepts: makes the peer, a waiting channel with a mailbox at my home server, and the answer.
 
-    `greeting` is what the inviter's server gave, `host` and `fingerprint` are my home server's. Raises what
+    `greeting` is what the inviter's server gave, `host` and `fingerprint` are my home server's, `via` is how I came to
+    the link (`records.DIRECTORY`, or by a person). Raises what
     `check_link` raises, `Refused` (`already-connected`, `invite-expired`, `persona-outdated`), and the alarms
     `greeting-forged`, `person-changed` (`PersonChanged`, where `contact` is somebody else's already) and `downgrade`.
     """
@@ -85,7 +87,7 @@ def accept(
     pending = begin_channel(draft, invite, opened, host, fingerprint)
     name = opened.greeting.name
     granted = [facet_name(facet) for facet in facets]
-    peer = attach(draft, pending, person, name, invite.host, contact, granted)
+    peer = attach(draft, pending, person, name, invite.host, contact, granted, via)
     draft.change(pending, {"peer": peer})
     about = records.peer_at(draft.contents, peer).contact
     return Accepted(

@@ -172,7 +172,8 @@ def connect(
     values["persona"] = records.persona_of(me.raw).number
     channel = draft.add("channel", values)
     host, name = answer.body.mailbox.host, answer.body.name
-    peer = attach(draft, channel, answer.persona.person, name, host, contact, facets)
+    via = None if invite.handle is None else records.DIRECTORY
+    peer = attach(draft, channel, answer.persona.person, name, host, contact, facets, via)
     draft.change(channel, {"peer": peer})
     others = [each for each in open_channels(draft.contents, peer) if each.id != channel]
     if is_connected(others) and shows_newer(others, answer.persona):

@@ -62,16 +62,18 @@ def _row(contents: Contents, request: Request, persons: Persons) -> RequestRow:
     invite = records.read_invite(request.invite, contents[request.invite])
     known = persons.peers.get(request.person)
     made = iso_time(invite.created).partition("T")[0]
+    way = f"invite of {made}" if invite.handle is None else f"handle {invite.handle}"
     return RequestRow(
         request.id,
         KIND,
         request.name,
         request.person,
-        f"Calls themselves so, on {request.host}; asks to be connected, through your invite of {made}.",
+        f"Calls themselves so, on {request.host}; asks to be connected, through your {way}.",
         request.at,
         {
             "host": request.host,
             "invite": invite.id.hex(),
+            "via": None if invite.handle is None else records.DIRECTORY,
             "facets": list(invite.facets),
             "contact": known.contact.hex() if known is not None else None,
         },

@@ -60,6 +60,8 @@ class InviteRow:
     reusable: bool
     introduced: bool
     """Made by an introduction, for one person alone; its link is not shown, since nobody else can use it."""
+    handle: str | None
+    """The handle of mine behind which it stands."""
 
     def __repr__(self) -> str:
         return f"InviteRow({self.id.hex()}, {self.state})"
@@ -176,15 +178,7 @@ def _check_expiry(lifetime: int) -> None:
 def _row(invite: InviteRecord, now: int) -> InviteRow:
     is_open = invite.state is InviteState.OPEN
     state = "expired" if is_open and invite.expires <= now else invite.state.value
-    link = format_link(invite.own.invite) if state == "open" and invite.expected is None else ""
-    return InviteRow(
-        invite.id,
-        link,
-        invite.created,
-        invite.expires,
-        invite.facets,
-        invite.contact,
-        state,
-        invite.reusable,
-        invite.expected is not None,
-    )
+    introduced = invite.expected is not None
+    link = format_link(invite.own.invite) if state == "open" and not introduced else ""
+    values = invite.facets, invite.contact, state, invite.reusable, introduced, invite.handle
+    return InviteRow(invite.id, link, invite.created, invite.expires, *values)

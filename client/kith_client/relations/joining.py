@@ -63,24 +63,33 @@ def persona_in(channel: Channel) -> bytes:
 
 
 def attach(
-    draft: Draft, channel: bytes, person: bytes, name: str, host: str, contact: bytes | None, facets: Iterable[str]
+    draft: Draft,
+    channel: bytes,
+    person: bytes,
+    name: str,
+    host: str,
+    contact: bytes | None,
+    facets: Iterable[str],
+    via: str | None = None,
 ) -> bytes:
     """The `peer` record for a new channel, with `facets` granted; returns its id.
 
     A person who was a peer before keeps contact and trust, because the root is the same, but not what was granted.
+    `via` is `records.DIRECTORY` where servers handed the key out: once a person did, it does not count any more.
     """
     granted: dict[str, Value] = {records.FACET + facet: True for facet in facets}
     said: dict[str, Value] = {"name": name, "host": host, "channel": channel}
     peer = peer_of_person(draft.contents, person)
     if peer is None:
         values: dict[str, Value] = {"person": person, "trust": Trust.UNVERIFIED.value, **said, **granted}
-        return draft.add("peer", {**values, "contact": contact_for(draft, contact)})
+        return draft.add("peer", {**values, "via": via, "contact": contact_for(draft, contact)})
     if contact is not None or not _is_contact(draft.contents, peer.contact):
         said["contact"] = contact_for(draft, contact)
     former = not open_channels(draft.contents, peer.id)
     units = draft.contents[peer.id].units
     old = [key for key in units if former and key.startswith((records.FACET, records.SHARE))]
-    draft.change(peer.id, {**said, **granted}, without=set(old) - set(granted))
+    dropped = set(old) - set(granted) if via else {*old, "via"} - set(granted)
+    draft.change(peer.id, {**said, **granted}, without=dropped)
     return peer.id
 
 

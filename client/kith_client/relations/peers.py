@@ -52,6 +52,8 @@ class PeerRow:
     """`unverified`, `introduced`, `verified` or `met`."""
     introducer: str
     """Person id in hex of who introduced us, where that is all that vouches for the peer; else empty."""
+    via: str | None
+    """`directory` where servers handed the key out."""
     facets: tuple[str, ...]
     """Granted to the peer itself; its circles may add some."""
     updated: int | None
@@ -206,6 +208,7 @@ def _row(peer: PeerRecord, channel: Channel, updated: int | None) -> PeerRow:
         _state(channel),
         trust_of(peer.trust).value,
         (introducer_of(peer.trust) or b"").hex(),
+        peer.via,
         peer.facets,
         updated,
         len(channel.announced),

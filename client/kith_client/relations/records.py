@@ -24,6 +24,8 @@ from kith_protocol.suite import HybridSignKey, SealKey
 
 FACET: Final = "facet/"
 SHARE: Final = "share/"
+DIRECTORY: Final = "directory"
+"""On a peer, as `via`: the relationship began with a look-up of a handle."""
 ENDED: Final = "ended/"
 """On a peer: this channel of it is to end, or has ended, because the person said so."""
 ITEM: Final = "item/"
@@ -81,6 +83,8 @@ class InviteRecord:
     """The `peer` record of who came through it."""
     expected: Expected | None
     """None where anybody who has the link may answer."""
+    handle: str | None
+    """The handle of mine behind which it stands: whoever looks that up gets it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,6 +168,8 @@ class PeerRecord:
     """No handshake with this person is taken part in."""
     ended: tuple[bytes, ...]
     """Channels that the person ended."""
+    via: str | None
+    """`directory` where servers handed the key out; None where a person did."""
 
     def is_over(self, channel: bytes) -> bool:
         """Whether the person decided so; carried out with the next sync."""
@@ -199,6 +205,7 @@ def read_invite(record: bytes, content: Content) -> InviteRecord:
         _optional(content, "answer", bytes),
         _optional(content, "peer", bytes),
         _expected(content.value("expected")),
+        _optional(content, "handle", str),
     )
 
 
@@ -236,6 +243,7 @@ def read_peer(record: bytes, content: Content) -> PeerRecord:
         tuple(sorted(key for key, value in _by_id(content, SHARE) if value is True)),
         content.value("blocked") is True,
         tuple(sorted(key for key, value in _by_id(content, ENDED) if value is True)),
+        _optional(content, "via", str),
     )
 
 

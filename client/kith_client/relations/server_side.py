@@ -10,6 +10,7 @@ from typing import Final
 
 from kith_client.relations import records
 from kith_client.relations.draft import Draft
+from kith_client.relations.handles import HandleToPut, given_up, handles_to_delete, handles_to_put
 from kith_client.relations.homes import Place
 from kith_client.relations.invites import greeting_for
 from kith_client.relations.records import Channel, InviteRecord, InviteState
@@ -49,10 +50,13 @@ class ServerSide:
 
     mailboxes: tuple[MailboxToOpen, ...] = ()
     greetings: tuple[GreetingToPut, ...] = ()
+    handles: tuple[HandleToPut, ...] = ()
     closed_mailboxes: tuple[bytes, ...] = ()
     """Read ids to delete, after what waits in them was fetched."""
     closed_greetings: tuple[bytes, ...] = ()
     """Link ids to delete."""
+    closed_handles: tuple[bytes, ...] = ()
+    """Ids of handles to give up."""
 
 
 def server_side(contents: Contents, now: int, at: Place | None = None) -> ServerSide:
@@ -86,7 +90,14 @@ def server_side(contents: Contents, now: int, at: Place | None = None) -> Server
             mailboxes += [_to_open(inbox, MailboxKind.RETIRED) for inbox in all_inboxes(channel)]
         elif not _is_cleared(contents, channel.id):
             closed_mailboxes += all_read_ids(channel)
-    return ServerSide(tuple(mailboxes), tuple(greetings), tuple(closed_mailboxes), tuple(closed_greetings))
+    return ServerSide(
+        tuple(mailboxes),
+        tuple(greetings),
+        tuple(handles_to_put(contents, now, at)),
+        tuple(closed_mailboxes),
+        tuple(closed_greetings),
+        tuple(handles_to_delete(contents)),
+    )
 
 
 def cleared(contents: Contents, stamp: Stamp, done: ServerSide) -> Edit:
@@ -102,7 +113,7 @@ def cleared(contents: Contents, stamp: Stamp, done: ServerSide) -> Edit:
         elif not channel.ended and closed.intersection(channel.mine.closing):
             left: list[Value] = [read_id for read_id in channel.mine.closing if read_id not in closed]
             draft.change(channel.id, {"closing": left})
-    return draft.edit
+    return {**draft.edit, **given_up(contents, done.closed_handles)}
 
 
 def all_inboxes(channel: Channel) -> list[OwnMailbox]:

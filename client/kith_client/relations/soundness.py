@@ -9,8 +9,10 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from kith_client.relations.guarding import GUARDING, read_guarding
+from kith_client.relations.handles import read_handle
 from kith_client.relations.homes import read_home
 from kith_client.relations.introduction_records import read_introducing, read_introduction
+from kith_client.relations.pins import read_pin
 from kith_client.relations.records import own_persona, read_channel, read_invite, read_peer, read_their_item
 from kith_client.relations.request_records import REQUEST, read_request
 from kith_client.relations.splits import SPLIT, read_split
@@ -19,12 +21,14 @@ from kith_protocol.errors import DecodingError
 
 _READERS: Final[Mapping[str, Callable[[bytes, Content], object]]] = {
     "channel": read_channel,
+    "handle": read_handle,
     "home": read_home,
     "introducing": read_introducing,
     "introduction": read_introduction,
     "invite": read_invite,
     "peer": read_peer,
     REQUEST: read_request,
+    "server": read_pin,
     "persona": lambda record, content: own_persona({record: content}),
     "theirs": read_their_item,
     GUARDING: read_guarding,

@@ -12,6 +12,7 @@ from kith_client.relations.bodies import channel_items
 from kith_client.relations.draft import Draft
 from kith_client.relations.ending import carry_out
 from kith_client.relations.guardian_lines import plan_guardians
+from kith_client.relations.handles import plan_handles
 from kith_client.relations.introductions import plan as plan_introductions
 from kith_client.relations.own_keys import Told
 from kith_client.relations.planning import Planned, plan_shares
@@ -32,6 +33,7 @@ def plan(contents: Contents, stamp: Stamp) -> Planned:
     """What has to be committed before anything is sent; empty where all is as it should be."""
     edit = plan_reclaims(contents, stamp)
     edit |= carry_out(overlay(contents, edit), stamp)
+    edit |= plan_handles(overlay(contents, edit), stamp)
     edit |= plan_rekeys(overlay(contents, edit), stamp)
     edit |= plan_introductions(overlay(contents, edit), stamp)
     edit |= plan_guardians(overlay(contents, edit), stamp)

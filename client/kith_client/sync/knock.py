@@ -7,29 +7,32 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Coroutine, Iterable
+from collections.abc import Callable, Coroutine, Iterable, Sequence
+from contextlib import suppress
 from typing import Any, Final, TypeVar
 
 from kith_client.errors import ServerRefused, ServerUnreachable
 from kith_client.transport import HomeServer
 from kith_client.vault import Vault
 from kith_protocol import wire
-from kith_protocol.errors import KithError, Undecryptable
+from kith_protocol.errors import Alarm, KithError, Undecryptable
 from kith_protocol.gateway import (
     REQUEST_LIFETIME,
     Arguments,
     FetchGreeting,
     GreetingResult,
     Request,
+    Result,
     make_request,
     open_greeting_answer,
     request_hash,
     seal_request,
 )
-from kith_protocol.server_statement import ServerStatement, verify_server_statement
+from kith_protocol.server_statement import ServerStatement, claimed_fingerprint, verify_server_statement
 from kith_protocol.suite import KEY_BYTES
 
 T = TypeVar("T")
+R = TypeVar("R", bound=Result)
 
 GREETING_DEADLINE: Final = 15.0
 """Seconds to wait for a greeting, with a person looking on."""
@@ -59,16 +62,27 @@ class Errand:
     async def statement(self, host: str, fingerprint: bytes) -> ServerStatement:
         """The statement of `host`. Raises the alarm `server-key-changed` and whatever else `verify_server_statement`
         does, or `ServerUnreachable`."""
+        return await self.statement_of(host, [fingerprint])
+
+    async def statement_of(self, host: str, known: Sequence[bytes]) -> ServerStatement:
+        """The same under one of the fingerprints `known`; under the one that it claims where there is none."""
+        raw = await self._raw_statement(host)
+        *others, last = known or [claimed_fingerprint(raw)]
+        for fingerprint in others:
+            with suppress(Alarm):
+                return verify_server_statement(raw, fingerprint, host, self.vault.clock())
+        return verify_server_statement(raw, last, host, self.vault.clock())
+
+    async def _raw_statement(self, host: str) -> bytes:
         async with self._places:
             if self._is_over():
                 raise ServerUnreachable(f"There was no time left to ask for the server {host}.")
             try:
-                raw = await self.server.server_statement(self.vault.id, host)
+                return await self.server.server_statement(self.vault.id, host)
             except ServerRefused as error:
                 if error.code == "destination-unreachable":
                     raise ServerUnreachable(f"The server {host} cannot be reached now.") from None
                 raise
-        return verify_server_statement(raw, fingerprint, host, self.vault.clock())
 
     async def carry(self, host: str, raw: bytes) -> bytes | None:
         """Gives a sealed request to the relay and waits for the answer; None while there is none.
@@ -150,16 +164,27 @@ async def fetch_greeting(
     Raises `ServerUnreachable` where it does not answer now.
     """
     errand = Errand(vault, server, patience)
-    request, raw = await sealed(await errand.statement(host, fingerprint), FetchGreeting(link_id), vault.clock())
+    statement = await errand.statement(host, fingerprint)
+    return await ask(errand, statement, FetchGreeting(link_id), open_greeting_answer)
+
+
+async def ask(
+    errand: Errand, statement: ServerStatement, arguments: Arguments, opener: Callable[[bytes, bytes, bytes], R]
+) -> R:
+    """Asks a server for something, with a person looking on; `opener` opens the answer.
+
+    Raises `ServerUnreachable` where it does not answer now, `ServerRefused`.
+    """
+    request, raw = await sealed(statement, arguments, errand.vault.clock())
     hash_ = request_hash(raw)
-    answer = await errand.carry(host, raw)
+    answer = await errand.carry(statement.host, raw)
     await errand.clear(hash_)
     if answer is None:
-        raise ServerUnreachable(f"The server {host} does not answer now. Try the invite again later.")
+        raise ServerUnreachable(f"The server {statement.host} does not answer now. Try again later.")
     try:
-        return await asyncio.to_thread(open_greeting_answer, request.response_key, hash_, answer)
+        return await asyncio.to_thread(opener, request.response_key, hash_, answer)
     except Undecryptable:
-        raise ServerUnreachable(f"The server {host} could not read the request. Try again.") from None
+        raise ServerUnreachable(f"The server {statement.host} could not read the request. Try again.") from None
 
 
 async def together(work: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
