@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -27,6 +28,14 @@ class _Device:
     name: str
     keep: tuple[str, ...]
     passphrase: str | None
+
+
+@dataclass(frozen=True)
+class _Said:
+    """Where the address book is, as far as the person said."""
+
+    server: str | None
+    vault: bytes | None
 
 
 @command("recover", "kith recover --server https://anna.example --vault 5c0f...", "kith recover --guardians")
@@ -55,7 +64,7 @@ def recover_command(
     device = _Device(name or default_device_name(), keep, new_passphrase(no_passphrase))
     out = Output(settings())
     if guardians:
-        run_async(_with_guardians(out, server, id_, device))
+        run_async(_with_guardians(out, _Said(server, id_), device))
     elif server is not None and id_ is not None:
         run_async(_with_phrase(out, server, id_, ask_phrase(), device))
 
@@ -65,12 +74,12 @@ async def _with_phrase(out: Output, server: str, vault: bytes, phrase: str, devi
     await go_on(out, made, "The phrase stays valid; keep the paper.")
 
 
-async def _with_guardians(out: Output, server: str | None, vault: bytes | None, device: _Device) -> None:
+async def _with_guardians(out: Output, said: _Said, device: _Device) -> None:
     from kith_client.cli.shares_given import gather
     from kith_protocol.phrase import phrase_of
 
     gathering, found = await gather(out)
-    made, right = await _first_that_opens(out, gathering, found, server, vault, device)
+    made, right = await _first_that_opens(out, gathering, found, said, device)
     wrong = gathering.unfit(right)
     if wrong:
         out.warn(f"{wrong} Tell the guardian; the address book was recovered without.")
@@ -82,19 +91,32 @@ async def _with_guardians(out: Output, server: str | None, vault: bytes | None, 
 
 
 async def _first_that_opens(
-    out: Output,
-    gathering: Gathering,
-    found: list[Candidate],
-    server: str | None,
-    vault: bytes | None,
-    device: _Device,
+    out: Output, gathering: Gathering, found: list[Candidate], said: _Said, device: _Device
 ) -> tuple[Recovered, Candidate]:
-    """Tries what the shares give, the likeliest first. Guardians who forge together can make a second story."""
+    """Tries what the shares give, the likeliest first. Guardians who forge together can make a second story.
+
+    Who typed all the shares does not have to do so again because of a wrong id, or a server that is down.
+    """
+    from kith_protocol.errors import KithError
+
+    while True:
+        try:
+            return await _one_that_opens(out, gathering, found, said, device)
+        except KithError as error:
+            if not sys.stdin.isatty() or error.code not in ("wrong-phrase", "unreachable", "share-place", "bad-url"):
+                raise
+            out.warn(str(error))
+        said = _ask_where()
+
+
+async def _one_that_opens(
+    out: Output, gathering: Gathering, found: list[Candidate], said: _Said, device: _Device
+) -> tuple[Recovered, Candidate]:
     from kith_protocol.errors import Refused
     from kith_protocol.phrase import phrase_of
 
     for candidate in found:
-        url, id_ = _where(out, gathering, candidate, server, vault)
+        url, id_ = _where(out, gathering, candidate, said)
         try:
             return await _recover(out, url, id_, phrase_of(candidate.entropy), device), candidate
         except Refused as refusal:
@@ -107,22 +129,31 @@ async def _first_that_opens(
     )
 
 
-def _where(
-    out: Output, gathering: Gathering, candidate: Candidate, server: str | None, vault: bytes | None
-) -> tuple[str, bytes]:
+def _where(out: Output, gathering: Gathering, candidate: Candidate, said: _Said) -> tuple[str, bytes]:
     """The server and the id: what the person said, else what the shares say."""
     from kith_client.transport import url_of
 
-    if server is not None and vault is not None:
-        return server, vault
+    if said.server is not None and said.vault is not None:
+        return said.server, said.vault
     place = gathering.place(candidate)
+    if place is None and sys.stdin.isatty():
+        out.message("The shares fit together. The words alone do not say where your address book is:")
+        asked = _ask_where()
+        return said.server or asked.server or "", said.vault or asked.vault or b""
     if place is None:
         raise click.UsageError(
             "The words alone do not say where the address book is. Give --server and --vault; each guardian sees both."
         )
-    url, id_ = server or url_of(place.host), vault or place.vault
+    url, id_ = said.server or url_of(place.host), said.vault or place.vault
     out.message(f"By what the guardians have, the address book {id_.hex()} is on {url}.")
     return url, id_
+
+
+def _ask_where() -> _Said:
+    """Each guardian sees both beside the share."""
+    server: str = click.prompt("Server", err=True)
+    vault: bytes = click.prompt("Id of the address book", value_proc=_vault_id, err=True)
+    return _Said(server.strip(), vault)
 
 
 async def _recover(out: Output, server: str, vault: bytes, phrase: str, device: _Device) -> Recovered:
