@@ -169,7 +169,7 @@ def test_the_docs_hold_many_calls() -> None:
     [
         "```\nkith frobnicate\n```",
         "```\n$ kith list --colour\n```",
-        "```\nkith device join CODE\n```",
+        "```\nkith device join\n```",
         "```\nKITH_PASSPHRASE=x kith --home a sync --hard > out\n```",
         "```\nrunuser -u kith-server -- /opt/kithbook/bin/kith-server \\\n    tokens --data x\n```",
         "Say `kith undo`.",

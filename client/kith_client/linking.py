@@ -26,7 +26,7 @@ from kith_client.sync.building import adding
 from kith_client.sync.pull import pull
 from kith_client.sync.push import commit, settle_pending
 from kith_client.sync.receiving import Progress, no_progress
-from kith_client.transport import HomeServer
+from kith_client.transport import HomeServer, check_server_url, url_of
 from kith_client.vault import Clock, Vault, system_clock
 from kith_protocol.chain import Chain
 from kith_protocol.commit import parse_commit
@@ -34,7 +34,7 @@ from kith_protocol.content import Content
 from kith_protocol.encoding import decode
 from kith_protocol.errors import Alarm, AlarmCode, KithError, Refused
 from kith_protocol.host import host_of_url
-from kith_protocol.link_code import CODE_RANDOM_BYTES, LinkCode, parse_code, spoken_code
+from kith_protocol.link_code import CODE_RANDOM_BYTES, QR_RANDOM_BYTES, LinkCode, parse_code, qr_code, spoken_code
 from kith_protocol.linking import JoinGrant, JoinRequest, LinkMachine, LinkRole
 from kith_protocol.member import Member, MemberKind
 from kith_protocol.persona import PersonaStatement, SignedPersona
@@ -52,7 +52,7 @@ _TRY_AGAIN: Final = (
 
 Confirm = Callable[[str], Awaitable[bool]]
 """Asks the person whether the device with this name is to be added."""
-ShowCode = Callable[[str], None]
+ShowCode = Callable[[str], Awaitable[None]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,19 +89,24 @@ async def list_devices(vault: Vault, chain: Chain | None = None) -> list[DeviceI
     return sorted(devices, key=lambda device: device.number)
 
 
-async def add_device(vault: Vault, server: HomeServer, show: ShowCode, confirm: Confirm) -> str:
+async def add_device(vault: Vault, server: HomeServer, show: ShowCode, confirm: Confirm, *, as_qr: bool = False) -> str:
     """Shows a code, waits up to ten minutes for the new device, and adds it when the person agrees. Its name.
+
+    The code is three words, or with `as_qr` the text of a QR code, which also says where the server is.
 
     Raises `Refused` (`link-burned`, `link-expired`, `link-declined`).
     """
     await settle_pending(vault, server)
     nameplate = (await server.begin_rendezvous(vault.id, Purpose.DEVICE)).nameplate
-    code = spoken_code(nameplate, os.urandom(CODE_RANDOM_BYTES))
+    if as_qr:
+        code = qr_code(server.host, nameplate, os.urandom(QR_RANDOM_BYTES))
+    else:
+        code = spoken_code(nameplate, os.urandom(CODE_RANDOM_BYTES))
     line = _line(server, code, LinkRole.SHOWS)
     try:
         async with ten_minutes():
             async with vault.resting():  # people look something up while they wait for the other device
-                show(code.text)
+                await show(code.text)
                 await line.agree()
                 request = line.machine.open(await line.read(), JoinRequest)
                 if not await confirm(request.name):
@@ -125,17 +130,20 @@ async def add_device(vault: Vault, server: HomeServer, show: ShowCode, confirm: 
 async def join_vault(
     home: Home,
     code_text: str,
-    url: str,
+    url: str | None,
     device_name: str,
     *,
     passphrase: str | None = None,
     clock: Clock = system_clock,
     progress: Progress = no_progress,
 ) -> Vault:
-    """Makes this device a member by the code that another one shows, and fetches the vault. The opened vault."""
+    """Makes this device a member by the code that another one shows, and fetches the vault. The opened vault.
+
+    `url` is the home server's; the text of a QR code says it. Raises `Refused` (`link-server`, `link-mismatch`).
+    """
     check_unused(home)
     code = parse_code(code_text)
-    async with HomeServer.connect(url) as server:
+    async with HomeServer.connect(_where(code, url)) as server:
         device = new_device()
         line = _line(server, code, LinkRole.TYPES)
         try:
@@ -157,6 +165,16 @@ async def join_vault(
             error.args = (f"{error} {_TRY_AGAIN}",)  # whatever it is, this is what helps
             raise
     return await Vault.open(home, lambda: passphrase or "", clock)
+
+
+def _where(code: LinkCode, url: str | None) -> str:
+    if url is None and not code.host:
+        raise Refused("link-server", "A code of words does not say where the address book is: add --server URL.")
+    if url is None:
+        return url_of(code.host)
+    if code.host and host_of_url(check_server_url(url)) != code.host:
+        raise Refused("link-mismatch", "The QR code is of another server than the one you named. Nothing was sent.")
+    return url
 
 
 def own_person(contents: Contents) -> bytes:

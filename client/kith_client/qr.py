@@ -69,6 +69,7 @@ def write_png(text: str, path: Path) -> None:
 
     Raises `NotWritten`.
     """
+    path = path.expanduser()
     try:
         descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
     except OSError as error:
@@ -91,7 +92,7 @@ def is_picture(text: str) -> bool:
     """Whether what a person gave in place of a code is the name of a picture file."""
     if code_kind(text) is not None or not text:
         return False
-    return text.lower().endswith(PICTURE_SUFFIXES) or os.path.isfile(text)
+    return text.lower().endswith(PICTURE_SUFFIXES) or os.path.isfile(os.path.expanduser(text))
 
 
 def read_qr(path: Path) -> str:
@@ -125,7 +126,7 @@ def _drawn(text: str) -> Any:
 
 def _bytes(path: Path) -> bytes:
     try:
-        with path.open("rb") as file:
+        with path.expanduser().open("rb") as file:
             raw = file.read(MAX_FILE_BYTES + 1)
     except OSError as error:
         raise NoPicture(f"{_shown(path)} cannot be read: {error.strerror}.") from None

@@ -36,7 +36,7 @@ _MEANING: Final[Mapping[CodeKind, tuple[str, str]]] = {
     CodeKind.GUARDIAN_SHARE: ("a guardian's share of a recovery phrase", "kith recover --guardians"),
 }
 _WEB_INVITE: Final = re.compile(r"https://[^#/]*/i#", re.ASCII | re.IGNORECASE)
-_SPOKEN: Final = re.compile(r"[0-9]+([\s-]+[A-Za-z]+){2,}", re.ASCII)
+_SPOKEN: Final = re.compile(r"[0-9]+([\s-]+[A-Za-z]+){3}(@\S+)?", re.ASCII)
 _NEWER: Final = re.compile(r"kith(-[a-z]+)?:", re.ASCII | re.IGNORECASE)
 
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Final
 
 from kith_protocol import labels
+from kith_protocol.codes import CodeKind, check_kind
 from kith_protocol.encoding import Statement, decode, encode
 from kith_protocol.errors import (
     Alarm,
@@ -89,8 +90,9 @@ class Invite:
 def parse_link(text: str) -> Invite:
     """Reads `kith:HOST#1.…` or `https://HOST/i#1.…`.
 
-    Raises `Refused` with `invite-link`, `invite-version` or `bad-host`; none of them repeats the link.
+    Raises `Refused` with `wrong-code`, `invite-link`, `invite-version` or `bad-host`; none of them repeats the link.
     """
+    check_kind(text, CodeKind.INVITE)
     found = _LINK.fullmatch(text.strip())
     if found is None:
         raise Refused("invite-link", "An invite is a link that begins with kith: or https: and has a # in it.")

@@ -86,7 +86,7 @@ async def test_an_altered_grant_is_refused_and_only_the_true_keys_were_added(sce
 
     scene.site.proxy.answer = alter
     results = await asyncio.gather(
-        add_device(laptop.vault, laptop.server, shown.put_nowait, _yes), join(), return_exceptions=True
+        add_device(laptop.vault, laptop.server, shown.put, _yes), join(), return_exceptions=True
     )
     assert results[1] is None
     assert not Home(tmp_path / "new").exists
@@ -105,7 +105,7 @@ async def test_a_wrong_code_burns_it_and_the_right_one_is_of_no_use_any_more(sce
             await join_vault(Home(tmp_path / "thief"), wrong, scene.site.url, "thief")
         return code
 
-    adding = asyncio.create_task(add_device(laptop.vault, laptop.server, shown.put_nowait, _never))
+    adding = asyncio.create_task(add_device(laptop.vault, laptop.server, shown.put, _never))
     code = await guess()
     with pytest.raises(Refused) as raised:
         await adding
@@ -140,7 +140,7 @@ async def test_a_new_device_cannot_ask_to_be_the_paper_key(scene: Scene) -> None
 
     before = dict(laptop.vault.chain.members)
     with pytest.raises(Refused) as raised:
-        await asyncio.gather(add_device(laptop.vault, laptop.server, shown.put_nowait, _yes), greedy())
+        await asyncio.gather(add_device(laptop.vault, laptop.server, shown.put, _yes), greedy())
     assert raised.value.code == "membership"
     assert laptop.vault.chain.members.keys() == before.keys()
 
@@ -192,7 +192,7 @@ async def test_a_new_device_is_not_fooled_about_the_vault_that_it_joins(
         return lie(scene, frames) if first and len(first) > 4 else frames
 
     scene.site.proxy.feed = lie_to_newcomers
-    await asyncio.gather(add_device(laptop.vault, laptop.server, shown.put_nowait, _yes), join())
+    await asyncio.gather(add_device(laptop.vault, laptop.server, shown.put, _yes), join())
     assert not Home(tmp_path / "new").exists
 
 
@@ -231,7 +231,7 @@ async def test_a_server_that_is_not_the_one_the_old_device_knows_is_refused(scen
             await join_vault(Home(tmp_path / "new"), await shown.get(), scene.site.url, "new")
         assert raised.value.alarm is AlarmCode.SERVER_KEY_CHANGED
 
-    await asyncio.gather(add_device(laptop.vault, laptop.server, shown.put_nowait, _yes), join())
+    await asyncio.gather(add_device(laptop.vault, laptop.server, shown.put, _yes), join())
     assert not Home(tmp_path / "new").exists
 
 
@@ -245,7 +245,7 @@ async def test_what_passes_the_rendezvous_holds_neither_code_nor_keys_nor_names(
         return await Device.open(Home(tmp_path / "new"))
 
     scene.site.proxy.seen.clear()
-    _, new = await asyncio.gather(add_device(laptop.vault, laptop.server, shown.put_nowait, _yes), join())
+    _, new = await asyncio.gather(add_device(laptop.vault, laptop.server, shown.put, _yes), join())
     async with new:
         seen = b"".join(scene.site.proxy.seen).lower()
         for word in (*codes[0].split("-")[1:], "Wintertelefon"):
@@ -281,7 +281,7 @@ async def _nobody_is_added(
     joining = asyncio.create_task(join())
     results = await asyncio.wait_for(
         asyncio.gather(
-            add_device(laptop.vault, laptop.server, shown.put_nowait, confirm or _never),
+            add_device(laptop.vault, laptop.server, shown.put, confirm or _never),
             joining,
             return_exceptions=True,
         ),
@@ -311,5 +311,5 @@ async def test_what_was_entered_while_a_device_was_waited_for_is_there_afterward
         async with await join_vault(Home(tmp_path / "new"), code, scene.site.url, "new"):
             pass
 
-    await asyncio.gather(add_device(laptop.vault, laptop.server, shown.put_nowait, _yes), join_later())
+    await asyncio.gather(add_device(laptop.vault, laptop.server, shown.put, _yes), join_later())
     assert laptop.vault.contents[note].value("text") == "typed meanwhile"

@@ -215,5 +215,5 @@ async def link(site: Site, old: Device, folder: Path, name: str = "phone") -> De
         vault = await join_vault(Home(folder), await shown.get(), site.url, name)
         await vault.close()
 
-    await asyncio.gather(add_device(old.vault, old.server, shown.put_nowait, yes), join())
+    await asyncio.gather(add_device(old.vault, old.server, shown.put, yes), join())
     return await Device.open(Home(folder))

@@ -75,7 +75,7 @@ async def measure(folder: Path, server: Server, contacts: int) -> dict[str, floa
         async def agree(_: str) -> bool:
             return True
 
-        await asyncio.gather(add_device(vault, home, codes.put_nowait, agree), join())
+        await asyncio.gather(add_device(vault, home, codes.put, agree), join())
         found["second device"] = watch.take()
         await sync(vault, home)
         found["idle sync"] = watch.take()

@@ -97,7 +97,7 @@ class World(RuleBasedStateMachine):
             async def agree(_: str) -> bool:
                 return True
 
-            _, self.vaults["phone"] = await asyncio.gather(add_device(anna, annas, codes.put_nowait, agree), join())
+            _, self.vaults["phone"] = await asyncio.gather(add_device(anna, annas, codes.put, agree), join())
         self._note_views()
 
     def fresh(self) -> str:

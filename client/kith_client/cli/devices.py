@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from kith_client.book.problems import Ambiguous, Choice, NotFound
+from kith_client.cli.codes import draw_on_terminal, given_code, write_picture
 from kith_client.cli.online import default_device_name, new_passphrase, with_server
 from kith_client.cli.options import group, settings, subcommand
 from kith_client.cli.output import Output
-from kith_client.cli.session import ask_passphrase, home_of, one_line, run_async
+from kith_client.cli.session import ask_passphrase, home_of, run_async
 from kith_client.contacts.text import search_key
+from kith_protocol.codes import CodeKind
 
 if TYPE_CHECKING:
     from kith_client.linking import DeviceInfo
@@ -39,9 +41,10 @@ async def _list() -> None:
         _say_how_far(vault, out)
 
 
-@subcommand(device_command, "add", "kith device add")
+@subcommand(device_command, "add", "kith device add", "kith device add --qr code.png")
+@click.option("--qr", metavar="FILE.png", help="Show a QR code in place of words, and write it to this file.")
 @with_server
-async def device_add(vault: Vault, server: HomeServer, out: Output) -> None:
+async def device_add(vault: Vault, server: HomeServer, out: Output, qr: str | None) -> None:
     """Show a code for the new device, and wait for it; it is valid for ten minutes, and for one attempt."""
     from kith_client.linking import add_device
 
@@ -51,37 +54,56 @@ async def device_add(vault: Vault, server: HomeServer, out: Output) -> None:
     async def agree(name: str) -> bool:
         return await asyncio.to_thread(out.confirm, f"Add the device '{name}'?")
 
-    name = await add_device(vault, server, lambda code: _show_code(out, server.url, code), agree)
+    async def show(code: str) -> None:
+        if qr is not None:
+            await write_picture(code, qr)
+        _show_code(out, server.url, code, qr)
+
+    name = await add_device(vault, server, show, agree, as_qr=qr is not None)
     out.message(f"'{name}' is a device of this address book now.")
 
 
-def _show_code(out: Output, url: str, code: str) -> None:
+def _show_code(out: Output, url: str, code: str, qr: str | None) -> None:
     def show() -> None:
-        out.line(code)
-        out.message(f"On the new device: kith device join CODE --server {url}\nWaiting for it, at most ten minutes ...")
+        if qr is None:
+            out.line(code)
+        else:
+            draw_on_terminal(code, out)
+        how = f"join CODE --server {url}" if qr is None else f"join PICTURE, with a picture of the code (it is in {qr})"
+        out.message(f"On the new device: kith device {how}\nWaiting for it, at most ten minutes ...")
 
     out.result({"code": code}, show)
     sys.stdout.flush()
 
 
-@subcommand(device_command, "join", "kith device join 42-apple-river-stone --server https://anna.example")
+@subcommand(
+    device_command,
+    "join",
+    "kith device join 42-apple-river-stone --server https://anna.example",
+    "kith device join photo.jpg",
+)
 @click.argument("code")
-@click.option("--server", required=True, metavar="URL", help="The home server.")
+@click.option("--server", metavar="URL", help="The home server; a QR code says it.")
 @click.option("--name", metavar="NAME", help="What to call this device (else the machine's name).")
 @click.option("--no-passphrase", is_flag=True, help="Keep the device's key in a file that only you can read.")
-def device_join(code: str, server: str, name: str | None, no_passphrase: bool) -> None:
-    """Make this machine a device of the address book whose other device shows CODE ('-' reads it)."""
+def device_join(code: str, server: str | None, name: str | None, no_passphrase: bool) -> None:
+    """Make this machine a device of the address book whose other device shows CODE ('-' reads it).
+
+    CODE may be a picture of the QR code that the other device shows.
+    """
     chosen = settings()
-    run_async(_join(Output(chosen), one_line(code), server, name, new_passphrase(no_passphrase)))
+    run_async(_join(Output(chosen), code, server, name, no_passphrase))
 
 
-async def _join(out: Output, code: str, server: str, name: str | None, passphrase: str | None) -> None:
+async def _join(out: Output, code: str, server: str | None, name: str | None, no_passphrase: bool) -> None:
     from kith_client.linking import join_vault
 
+    given = await given_code(code, CodeKind.DEVICE)
+    passphrase = new_passphrase(no_passphrase)
     home = home_of(settings())
     with out.counted("Fetching") as progress:
         vault = await join_vault(
-            home, code, server, name or default_device_name(), passphrase=passphrase, progress=progress
+            home, given, server, name or default_device_name(), passphrase=passphrase, progress=progress
         )
     async with vault:
         contacts = sum(content.kind == "contact" for content in vault.contents.values())

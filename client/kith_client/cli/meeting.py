@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import shlex
-import sys
-from pathlib import Path
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -15,22 +13,30 @@ from kith_client.book.events import entry
 from kith_client.book.facets import facet_name, facets_of_peer, facets_on_my_card
 from kith_client.book.layers import Layers
 from kith_client.book.resolve import resolve_contact, resolve_peer, resolve_record
+from kith_client.cli.codes import draw_on_terminal, given_code, write_picture
 from kith_client.cli.online import with_server
 from kith_client.cli.options import command, group, subcommand
 from kith_client.cli.output import Output
 from kith_client.cli.seam import Book
 from kith_client.cli.session import one_line, today_of, with_book
-from kith_client.qr import draw, write_png
 from kith_client.relations.invite_requests import waiting_through
 from kith_client.relations.invites import InviteRow, NewInvite, list_invites, revoke_invite, web_link
 from kith_client.relations.peers import PeerRow, list_peers
 from kith_client.relations.records import peer_at
 from kith_client.relations.suspicion import vouched_by
-from kith_client.relations.verify import NumbersDiffer, mark_verified, safety_number_of
+from kith_client.relations.verify import (
+    NumbersDiffer,
+    mark_verified,
+    mark_verified_by_code,
+    safety_code_of,
+    safety_number_of,
+)
+from kith_protocol.codes import CodeKind, check_kind
 from kith_protocol.handle import looks_like_address, parse_address
 
 if TYPE_CHECKING:
     from kith_client.relations.accepting import Accepted
+    from kith_client.stamp import Edit, Stamp
     from kith_client.transport import HomeServer
     from kith_client.vault import Vault
     from kith_protocol.handle import Address
@@ -75,15 +81,14 @@ async def invite_command(
         out.message(f"Nothing on your card is in the facet '{unused}' yet; the peer sees what you put there later.")
     made = await make_invite(vault, server, facets, found, reusable=reusable, expires=until)
     if qr is not None:
-        await asyncio.to_thread(write_png, web_link(made.link), Path(qr))
+        await write_picture(web_link(made.link), qr)
     document = {"id": made.id.hex(), "link": made.link, "expires": iso_time(made.expires), "reusable": reusable}
     out.result(document, lambda: _show_link(out, made, reusable))
 
 
 def _show_link(out: Output, made: NewInvite, reusable: bool) -> None:
     out.line(made.link)
-    if sys.stdout.isatty():
-        draw(made.link, sys.stdout)
+    draw_on_terminal(made.link, out)
     who = "For several people; 'kith requests' shows who asks" if reusable else "For one person"
     out.message(f"{who}, until {iso_time(made.expires)}. They accept it with: kith accept LINK")
 
@@ -156,6 +161,7 @@ async def invites_revoke(book: Book, out: Output, invite_id: str) -> None:
     "accept",
     "kith accept 'https://anna.example/i#1...'",
     "kith accept - --facet private",
+    "kith accept card.jpg",
     "kith accept anna@anna.example",
 )
 @click.argument("link")
@@ -165,15 +171,18 @@ async def invites_revoke(book: Book, out: Output, invite_id: str) -> None:
 async def accept_command(
     vault: Vault, server: HomeServer, out: Output, link: str, facets: tuple[str, ...], contact: str | None
 ) -> None:
-    """Accept the invite behind LINK ('-' reads it), or ask the person who can be found under an address."""
+    """Accept the invite behind LINK ('-' reads it), or ask the person who can be found under an address.
+
+    LINK may be a picture of the QR code of an invite.
+    """
     from kith_client.sync.befriend import accept_invite
 
+    code = await given_code(link, CodeKind.INVITE)
     found = resolve_contact(vault.contents, contact) if contact else None
-    text = one_line(link)
-    if looks_like_address(text):
-        accepted = await _ask(vault, server, out, parse_address(text), facets, found)
+    if looks_like_address(code):
+        accepted = await _ask(vault, server, out, parse_address(code), facets, found)
     else:
-        accepted = await accept_invite(vault, server, text, facets, found)
+        accepted = await accept_invite(vault, server, code, facets, found)
     row = next(row for row in list_peers(vault.contents) if row.record == accepted.peer)
     peer = _peer(Layers(vault.contents), row)
     if accepted.reusable:
@@ -238,28 +247,50 @@ def _trust(peer: dict[str, Any]) -> str:
     return f"{peer['trust']} ({peer['via']})" if peer["via"] and peer["trust"] == "unverified" else str(peer["trust"])
 
 
-@command("verify", "kith verify Bob", "kith verify Bob --number '12345 67890 ...'")
+@command("verify", "kith verify Bob", "kith verify Bob --number '12345 67890 ...'", "kith verify Bob --photo bob.jpg")
 @click.argument("peer")
 @click.option("--number", metavar="N", help="The number that the peer reads out; '-' reads it.")
+@click.option("--photo", metavar="FILE", help="A picture of the code on the peer's screen.")
+@click.option("--qr", metavar="FILE.png", help="Write the number as a QR code too, for the peer to photograph.")
 @with_book
-async def verify_command(book: Book, out: Output, peer: str, number: str | None) -> None:
+async def verify_command(
+    book: Book, out: Output, peer: str, number: str | None, photo: str | None, qr: str | None
+) -> None:
     """Show the safety number that I share with PEER, or say that the peer sees the same one."""
     found = resolve_peer(book.contents, peer)
-    name = Layers(book.contents).peer_names(found)[0]
-    shown = safety_number_of(book.contents, found)
-    if number is None:
-        out.message(f"Compare this with what {name} sees, by telephone or in person:")
-        out.result({"safety_number": shown}, lambda: out.line(shown))
-        out.message(f"If it is the same: kith verify {shlex.quote(name)} --number 'NUMBER'")
-        return
-    contact = book.contents[found].value("contact")
+    if number is not None and photo is not None:
+        raise click.UsageError("Give the number or the picture, not both.")
+    if photo is not None:
+        code = await given_code(photo, CodeKind.SAFETY_NUMBER)
+        await _compare(book, out, found, lambda stamp: mark_verified_by_code(book.contents, stamp, found, code))
+    elif number is not None:
+        given = one_line(number)
+        check_kind(given, CodeKind.SAFETY_NUMBER)
+        await _compare(book, out, found, lambda stamp: mark_verified(book.contents, stamp, found, given))
+    else:
+        await _show_number(book, out, found, qr)
+
+
+async def _show_number(book: Book, out: Output, peer: bytes, qr: str | None) -> None:
+    name, code = Layers(book.contents).peer_names(peer)[0], safety_code_of(book.contents, peer)
+    shown = safety_number_of(book.contents, peer)
+    if qr is not None:
+        await write_picture(code, qr)
+    out.message(f"Compare this with what {name} sees, by telephone or in person:")
+    out.result({"safety_number": shown}, lambda: out.line(shown))
+    draw_on_terminal(code, out)
+    out.message(f"If it is the same: kith verify {shlex.quote(name)} --number 'NUMBER'")
+
+
+async def _compare(book: Book, out: Output, peer: bytes, decide: Callable[[Stamp], Edit]) -> None:
+    name, contact = Layers(book.contents).peer_names(peer)[0], book.contents[peer].value("contact")
     about = contact if isinstance(contact, bytes) else None
     try:
-        edit = mark_verified(book.contents, book.stamp(), found, one_line(number))
+        edit = decide(book.stamp())
     except NumbersDiffer as differ:
         await book.apply(differ.edit, [entry(f"saw another safety number than {name}", about)])
         raise
     await book.apply(edit, [entry(f"compared safety numbers with {name}", about)])
-    trust = str(book.contents[found].units["trust"].value)
+    trust = str(book.contents[peer].units["trust"].value)
     out.message(f"The numbers agree: {name} is {trust}.")
-    out.result({"safety_number": shown, "trust": trust})
+    out.result({"safety_number": safety_number_of(book.contents, peer), "trust": trust})

@@ -56,7 +56,10 @@ def check_link(contents: Contents, link: str) -> Invite:
     if any(own.own.secret == invite.secret for own in records.invites(contents)):
         raise Refused("self-invite", "This invite is your own; give it to somebody else.")
     for channel in records.channels(contents):
-        if channel.pending is not None and channel.pending.invite_secret == invite.secret and not channel.ended:
+        pending = channel.pending
+        if pending is None or pending.invite_secret != invite.secret:
+            continue
+        if channel in open_channels(contents, channel.peer):
             raise Refused("already-accepted", "You accepted this invite already; it waits for the other's next sync.")
     return invite
 

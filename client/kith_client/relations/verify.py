@@ -9,6 +9,7 @@ from kith_client.relations.joining import persona_in
 from kith_client.relations.suspicion import doubted
 from kith_client.relations.trust import raised
 from kith_client.stamp import Contents, Edit, Stamp
+from kith_protocol.codes import parse_safety_code, safety_code
 from kith_protocol.errors import Refused
 from kith_protocol.persona import safety_number
 from kith_protocol.relationship import Trust
@@ -55,6 +56,25 @@ def mark_verified(contents: Contents, stamp: Stamp, peer: bytes, number: str) ->
     draft = Draft(contents, stamp)
     draft.change(peer, {"trust": trust})
     return draft.edit
+
+
+def safety_code_of(contents: Contents, peer: bytes) -> str:
+    """The same as the text of a QR code, shown by me. Raises `Refused` (`no-such-peer`)."""
+    return safety_code(safety_number_of(contents, peer), records.own_persona(contents).person).text
+
+
+def mark_verified_by_code(contents: Contents, stamp: Stamp, peer: bytes, text: str) -> Edit:
+    """As `mark_verified`, with what a picture of the other's screen shows.
+
+    Raises `Refused` (`wrong-code`, `safety-code`, `own-safety-code`), `NumbersDiffer`, whose edit is to be applied.
+    """
+    code = parse_safety_code(text)
+    if code.shown_by == records.own_persona(contents).person:
+        # It would agree with itself, whoever sits in between.
+        raise Refused("own-safety-code", "This is a picture of your own code; photograph the other's screen.")
+    if code.shown_by != records.peer_at(contents, peer).person:
+        raise NumbersDiffer(*_distrust(contents, stamp, peer))
+    return mark_verified(contents, stamp, peer, code.number)
 
 
 def _distrust(contents: Contents, stamp: Stamp, peer: bytes) -> tuple[Edit, str]:

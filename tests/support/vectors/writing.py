@@ -8,6 +8,7 @@ from pathlib import Path
 
 from tests.support.vectors import (
     chains,
+    codes,
     feeds,
     guardians,
     handles,
@@ -45,6 +46,7 @@ def all_vectors(tape: Tape) -> Iterator[Vector]:
     yield from mail.mailboxes()
     yield from peers.parcels(tape)
     yield from peers.link_codes()
+    yield from codes.codes()
     yield from peers.phrases()
     yield from shares.shares()
     yield from guardians.guardians(tape)
