@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.adversary.friends import Friends, FriendsTemplate, build_friends, friends_from
+from tests.adversary.restored import Restored, RestoredTemplate, build_restored, restored_from
 from tests.adversary.scene import Scene, Template, build_template, scene_from
 
 
@@ -35,4 +36,17 @@ def friends_template(tmp_path_factory: pytest.TempPathFactory) -> FriendsTemplat
 async def friends(friends_template: FriendsTemplate, tmp_path: Path) -> AsyncIterator[Friends]:
     """Anna, Bob and Carl, fresh."""
     async with friends_from(friends_template, tmp_path / "friends") as made:
+        yield made
+
+
+@pytest.fixture(scope="session")
+def restored_template(tmp_path_factory: pytest.TempPathFactory) -> RestoredTemplate:
+    """What happened before the server was restored."""
+    return asyncio.run(build_restored(tmp_path_factory.mktemp("adversary") / "restored"))
+
+
+@pytest.fixture
+async def restored(restored_template: RestoredTemplate, tmp_path: Path) -> AsyncIterator[Restored]:
+    """Anna's devices after the restore, fresh."""
+    async with restored_from(restored_template, tmp_path / "restored") as made:
         yield made
