@@ -63,3 +63,9 @@ class ManyDeletions(KithError):
     """A sync would delete a large part of the address book; the person is asked first."""
 
     code = "many-deletions"
+
+
+class NearbyUnavailable(KithError):
+    """The local network cannot be used to find others."""
+
+    code = "nearby-unavailable"

@@ -7,11 +7,14 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
+from kith_protocol.codes import CodeKind, check_kind
 from kith_protocol.errors import Refused
 from kith_protocol.host import parse_host
 from kith_protocol.phrase import word_numbers
 from kith_protocol.wire import NAMEPLATE
 
+NEARBY_HOST: Final = "nearby.local"
+"""Stands for the host in the identities where two meet on the local network without a server."""
 CODE_WORDS: Final = 3
 CODE_BITS: Final = 11 * CODE_WORDS
 CODE_RANDOM_BYTES: Final = 5
@@ -79,26 +82,24 @@ def qr_code(host: str, nameplate: str, randomness: bytes) -> LinkCode:
 def parse_code(text: str) -> LinkCode:
     """Reads a code as a person typed it or a camera read it; case, spaces and hyphens are forgiven.
 
-    Raises `Refused` with `link-code`, which never repeats the code, or `bad-host`.
+    Raises `Refused` with `link-code`, which never repeats the code, `wrong-code` or `bad-host`.
     """
     stripped = text.strip()
     found = _QR.fullmatch(stripped)
     if found is not None:
         _check_nameplate(found[2])
         return LinkCode(found[2], _qr_secret(found[3]), parse_host(found[1]))
-    if _MEET_QR.fullmatch(stripped) or "@" in stripped:
-        raise Refused("link-code", "This code is for meeting somebody; 'kith meet' takes it.")
+    check_kind(f"{CodeKind.MEETING}{text}" if "@" in text else text, CodeKind.DEVICE)
     return _spoken(stripped)
 
 
 def parse_meeting_code(text: str) -> LinkCode:
     """Reads a code for meeting: as a person typed it, with or without `@HOST`, or as a camera read it.
 
-    Raises `Refused` with `link-code`, which never repeats the code, or `bad-host`.
+    Raises `Refused` with `link-code`, which never repeats the code, `wrong-code` or `bad-host`.
     """
+    check_kind(text, CodeKind.MEETING)
     stripped = text.strip()
-    if _QR.fullmatch(stripped):
-        raise Refused("link-code", "This code adds a device; 'kith device join' takes it.")
     found = _MEET_QR.fullmatch(stripped)
     words, named, host = (found[2], found[1], found[1]) if found else stripped.partition("@")
     code = _spoken(words)

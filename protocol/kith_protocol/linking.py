@@ -16,7 +16,7 @@ from kith_protocol.commit import MAX_NUMBER
 from kith_protocol.encoding import Statement, decode, encode
 from kith_protocol.errors import BadKey, DecodingError, KithError, Refused, Undecryptable
 from kith_protocol.host import check_host, host_of_url, parse_host
-from kith_protocol.invite import INVITE_SECRET_BYTES, Invite
+from kith_protocol.invite import INVITE_SECRET_BYTES, Invite, check_name
 from kith_protocol.link_code import LinkCode
 from kith_protocol.member import Member
 from kith_protocol.padding import INNER_CLASSES, pad_to, unpad
@@ -112,13 +112,30 @@ class MeetInvite(Statement, frozen=True):
         check_host(self.host)
 
 
+class MeetReady(Statement, frozen=True):
+    """Either side: I see who you are and agree; this is who I am. The handshake that follows has to show it."""
+
+    SIZES: ClassVar[Mapping[str, int]] = {"person": HASH_BYTES}
+
+    person: bytes
+    number: int
+    """Of the persona."""
+    name: str
+
+    def check(self) -> None:
+        super().check()
+        check_name(self.name)
+
+
 class MeetEnd(Statement, frozen=True):
-    """In the place of an answer or a finish: this side goes no further, and does not say why."""
+    """Either side: I go no further. It does not say why."""
 
 
-LinkStatement = JoinRequest | JoinGrant | MeetInvite | MeetEnd
-LinkMessage = TypeVar("LinkMessage", JoinRequest, JoinGrant, MeetInvite, MeetEnd)
+LinkStatement = JoinRequest | JoinGrant | MeetInvite | MeetReady | MeetEnd
+LinkMessage = TypeVar("LinkMessage", JoinRequest, JoinGrant, MeetInvite, MeetReady, MeetEnd)
 
+
+_END: Final = encode(MeetEnd())
 
 # The machine
 
@@ -211,12 +228,17 @@ class LinkMachine:
         return encrypt(self._message_key(self._role), labels.LINK_MESSAGE, _count(self._sent), padded, nonce=nonce)
 
     def open(self, raw: bytes, kind: type[LinkMessage]) -> LinkMessage:
-        """Decrypts the other side's next message. Raises `Refused` (`link-burned`) where anything is wrong."""
+        """Decrypts the other side's next message. Raises `Refused` (`link-burned`) where anything is wrong, and
+        `link-declined` for a `MeetEnd` in the place of another kind."""
         self._step(LinkEvent.RECEIVED if self._received < MAX_MESSAGES else LinkEvent.FAILED)
         self._received += 1
         key = self._message_key(self._other)
         try:
-            return decode(unpad(decrypt(key, labels.LINK_MESSAGE, _count(self._received), raw)), kind)
+            plain = unpad(decrypt(key, labels.LINK_MESSAGE, _count(self._received), raw))
+            if plain == _END and kind is not MeetEnd:
+                self.burn()
+                raise Refused("link-declined", "The other side ended it. Nothing was kept.")
+            return decode(plain, kind)
         except (Undecryptable, DecodingError, BadKey):
             raise self._burned() from None
 

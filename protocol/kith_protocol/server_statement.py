@@ -150,10 +150,8 @@ def sign_succession(old: SignKey, new: SignKey) -> Succession:
     return Succession(*fields, old.sign(labels.SERVER_SUCCESSION, *fields), new.sign(labels.SERVER_SUCCESSION, *fields))
 
 
-def verify_server_statement(raw: bytes, fingerprint: bytes | None, host: str, now: int) -> ServerStatement:
+def verify_server_statement(raw: bytes, fingerprint: bytes, host: str, now: int) -> ServerStatement:
     """The statement of the server at `host` that is pinned by `fingerprint`; `now` in milliseconds.
-
-    Without a pin, for what only carries messages that are protected otherwise, it has to stand behind itself.
 
     A succession is followed: compare `fingerprint` of the result with the pinned one, and pin the new one.
     Raises the alarm `server-key-changed` where the pinned key does not stand behind the statement, the alarm
@@ -164,7 +162,7 @@ def verify_server_statement(raw: bytes, fingerprint: bytes | None, host: str, no
         raise DecodingError("A server's statement is too long.")
     signed = decode(raw, SignedServerStatement)
     statement = decode(signed.body, ServerStatement)
-    _check_authority(signed, statement, fingerprint or server_fingerprint(statement.server_key))
+    _check_authority(signed, statement, fingerprint)
     check_seal_key(statement.gateway_key)
     if statement.host != host:
         raise Refused("statement-host", "The server's statement is for another host name.")

@@ -29,7 +29,7 @@ INVITE_SECRET_BYTES: Final = 32
 TOKEN_BYTES: Final = 32
 MAX_RENDEZVOUS_BYTES: Final = INNER_CLASSES[1]
 """As large as the messages of a handshake, which pass a rendezvous as they are."""
-RENDEZVOUS_MESSAGES: Final = 5
+RENDEZVOUS_MESSAGES: Final = 6
 """Of each side of a meeting."""
 NAMEPLATE: Final = re.compile(r"[1-9][0-9]{0,5}", re.ASCII)
 MAX_GREETING_BYTES: Final = 16 * 1024

@@ -229,7 +229,7 @@ def test_an_answer_about_a_rendezvous_looks_the_same_whatever_was_there() -> Non
         ("", 0, 0),
         ("x", 0, 0),
         ("7", -1, 0),
-        ("7", 5, 0),
+        ("7", 6, 0),
         ("7", 0, 14849),
     ],
 )

@@ -25,6 +25,7 @@ from kith_protocol.linking import (
     LinkState,
     MeetEnd,
     MeetInvite,
+    MeetReady,
     Purpose,
 )
 from kith_protocol.member import Member, MemberKind
@@ -84,7 +85,7 @@ def test_a_spoken_code_has_33_bits() -> None:
 def test_what_is_no_code_is_refused_without_repeating_it(text: str) -> None:
     with pytest.raises(Refused) as caught:
         parse_code(text)
-    assert caught.value.code in ("link-code", "bad-host")
+    assert caught.value.code in ("link-code", "bad-host", "wrong-code")
     assert "zoo" not in str(caught.value)
     assert "sesame" not in str(caught.value)
 
@@ -175,7 +176,16 @@ def test_two_people_with_one_code_pass_an_invite_on() -> None:
     sealed = shows.seal(invite, nonce=NONCE)
     assert len(sealed) == LINK_MESSAGE_BYTES
     assert types.open(sealed, MeetInvite).invite.secret == fixed("invite")
+    ready = MeetReady(bytes(32), 1, "Bob")
+    assert shows.open(types.seal(ready, nonce=NONCE), MeetReady) == ready
     assert shows.open(types.seal(MeetEnd(), nonce=NONCE), MeetEnd) == MeetEnd()
+
+
+def test_whoever_goes_no_further_says_so_in_the_place_of_any_message() -> None:
+    old, new = linked()
+    with pytest.raises(Refused) as caught:
+        old.open(new.seal(MeetEnd(), nonce=NONCE), MeetReady)
+    assert (caught.value.code, old.state) == ("link-declined", LinkState.BURNED)
 
 
 @pytest.mark.parametrize(
@@ -184,9 +194,11 @@ def test_two_people_with_one_code_pass_an_invite_on() -> None:
         MeetInvite("A.example", bytes(32), FINGERPRINT),
         MeetInvite(HOST, bytes(31), FINGERPRINT),
         MeetInvite(HOST, bytes(32), FINGERPRINT[1:]),
+        MeetReady(bytes(31), 1, "Bob"),
+        MeetReady(bytes(32), 1, "B" * 81),
     ],
 )
-def test_an_invite_out_of_its_bounds_is_not_passed_on(message: MeetInvite) -> None:
+def test_what_is_out_of_its_bounds_is_not_passed_on(message: MeetInvite | MeetReady) -> None:
     old, _ = linked()
     with pytest.raises(DecodingError):
         old.seal(message, nonce=NONCE)

@@ -40,6 +40,7 @@ COMMANDS: Final[dict[str, Entry]] = {
     "accept": Entry("meeting", "Accept somebody's invite, or ask somebody by an address."),
     "requests": Entry("requests", "Accept or decline people who ask to be connected."),
     "handle": Entry("handle", "Be found under a handle, if you want to."),
+    "meet": Entry("meet", "Become peers with somebody who is here."),
     "peers": Entry("meeting", "List peers."),
     "verify": Entry("meeting", "Compare safety numbers with a peer."),
     "grant": Entry("granting", "Let a peer or a circle see a facet."),

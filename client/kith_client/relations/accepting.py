@@ -12,11 +12,11 @@ from kith_client.relations.draft import Draft
 from kith_client.relations.invites import display_name_of_mine
 from kith_client.relations.joining import (
     attach,
+    has_older,
     is_connected,
     known_persons,
     open_channels,
     open_peer_of_contact,
-    shows_newer,
 )
 from kith_client.relations.joining import peer_of_person as find_peer
 from kith_client.relations.suspicion import person_changed
@@ -26,7 +26,6 @@ from kith_protocol.errors import Refused
 from kith_protocol.handshake import make_answer
 from kith_protocol.invite import Invite, OpenedGreeting, open_greeting, parse_link
 from kith_protocol.mailbox import NEW_MAILBOX_RANDOM_BYTES, new_mailbox
-from kith_protocol.persona import PersonaStatement
 from kith_protocol.relationship import RelationshipState
 from kith_protocol.suite import KEY_BYTES, NONCE_BYTES, SEED_BYTES
 
@@ -85,7 +84,7 @@ def accept(
     invite = check_link(contents, link)
     opened = open_greeting(invite, greeting, stamp.now)
     person = opened.persona.person
-    _check_person(contents, stamp, opened.persona, contact)
+    check_person(contents, stamp, person, opened.persona.number, contact)
     draft = Draft(contents, stamp)
     pending = begin_channel(draft, invite, opened, host, fingerprint)
     name = opened.greeting.name
@@ -104,19 +103,23 @@ def accept(
     )
 
 
-def _check_person(contents: Contents, stamp: Stamp, persona: PersonaStatement, contact: bytes | None) -> None:
-    person = persona.person
+def check_person(contents: Contents, stamp: Stamp, person: bytes, number: int, contact: bytes | None) -> None:
+    """Whether a relationship with this person, whose persona has that number, may begin, for `contact` where the person
+    named one.
+
+    Raises `Refused` (`blocked`, `already-connected`) or the alarm `person-changed`.
+    """
     peer = find_peer(contents, person)
     if peer is not None and peer.blocked:
-        raise Refused("blocked", "You blocked this person. 'kith block PEER --undo' lets you accept the invite.")
+        raise Refused("blocked", "You blocked this person. 'kith block PEER --undo' lets you connect with them.")
     channels = open_channels(contents, peer.id) if peer is not None else []
-    if is_connected(channels) and not shows_newer(channels, persona):
+    if is_connected(channels) and not has_older(channels, number):
         raise Refused("already-connected", "You are connected with this person already; 'kith peers' shows it.")
     other = open_peer_of_contact(contents, contact) if contact is not None else None
     if other is not None and other.person != person:
         text = (
-            "The contact you named belongs to another person than the one who invites. Ask them before you go on; "
-            "accept without a contact to keep the two apart."
+            "The contact you named belongs to another person than this one. Ask them before you go on; leave the "
+            "contact out to keep the two apart."
         )
         raise person_changed(contents, stamp, other, text)
 

@@ -11,6 +11,7 @@ from typing import Final
 
 from kith_client.relations import records
 from kith_client.relations.draft import Draft
+from kith_client.relations.homes import here
 from kith_client.relations.inbox import Inbox
 from kith_client.relations.joining import (
     attach,
@@ -29,9 +30,10 @@ from kith_client.relations.vouching import tell_of_stranger, vouch
 from kith_protocol.encoding import Value, encode
 from kith_protocol.errors import Alarm, BadKey, BadSignature, DecodingError, Refused, Undecryptable
 from kith_protocol.handshake import OpenedAnswer, OpenedFinish, make_finish, open_answer, open_finish
+from kith_protocol.invite import OwnInvite
 from kith_protocol.mailbox import NEW_MAILBOX_RANDOM_BYTES, new_mailbox
 from kith_protocol.persona import OwnPersona
-from kith_protocol.relationship import RelationshipEvent, RelationshipState, next_state
+from kith_protocol.relationship import RelationshipEvent, RelationshipState, Trust, next_state
 from kith_protocol.suite import KEY_BYTES, NONCE_BYTES, SEED_BYTES, digest
 from kith_protocol.wire import StoredParcel
 
@@ -78,7 +80,7 @@ def take_answer(inbox: Inbox, invite_id: bytes, stored: StoredParcel, me: OwnPer
         return
     draft.change(invite.id, {"state": InviteState.USED.value, "answer": digest(stored.parcel)})
     if _may_connect(inbox, invite, answer, me):
-        channel, peer_id = connect(inbox, invite, answer, me, invite.contact, invite.facets)
+        channel, peer_id = connect(inbox, invite.own, answer, me, invite.contact, invite.facets)
         draft.change(invite.id, {"peer": peer_id})
         if expected is not None:
             vouch(draft, peer_id, expected.by)
@@ -99,6 +101,12 @@ def take_finish(inbox: Inbox, channel: Channel, stored: StoredParcel, me: OwnPer
     except (*DOES_NOT_OPEN, Refused):
         return None
     inbox.handle(stored)
+    establish(inbox, channel, opened)
+    return opened
+
+
+def establish(inbox: Inbox, channel: Channel, opened: OpenedFinish) -> None:
+    """The finish to my answer is here: the relationship stands."""
     draft = inbox.draft
     is_renewed = _is_renewed(draft, channel, opened)
     state = next_state(channel.state, RelationshipEvent.FINISH_OPENED)
@@ -109,7 +117,6 @@ def take_finish(inbox: Inbox, channel: Channel, stored: StoredParcel, me: OwnPer
     inbox.event(channel.peer, "is connected with you now")
     if is_renewed:
         has_new_persona(inbox, channel.peer)
-    return opened
 
 
 def _is_renewed(draft: Draft, channel: Channel, opened: OpenedFinish) -> bool:
@@ -146,24 +153,27 @@ def _may_connect(inbox: Inbox, invite: InviteRecord, answer: OpenedAnswer, me: O
 
 def connect(
     inbox: Inbox,
-    invite: InviteRecord,
+    own: OwnInvite,
     answer: OpenedAnswer,
     me: OwnPersona,
     contact: bytes | None,
     facets: Iterable[str],
+    via: str | None = None,
+    trust: Trust = Trust.UNVERIFIED,
 ) -> tuple[bytes, bytes]:
     """Makes the finish to an answer that is taken: the ids of the new channel and of its peer.
 
     What else is under way with this person is left to the caller.
     """
     draft, stamp = inbox.draft, inbox.draft.stamp
-    randomness = stamp.random(NEW_MAILBOX_RANDOM_BYTES)
+    home = here(draft.contents)
+    place = (own.host, own.fingerprint) if home is None else (home.host, home.fingerprint)
     finish, established = make_finish(
-        invite.own,
+        own,
         answer,
         me,
         seal_seed=stamp.random(SEED_BYTES),
-        inbox=new_mailbox(invite.own.host, invite.own.fingerprint, randomness),
+        inbox=new_mailbox(*place, stamp.random(NEW_MAILBOX_RANDOM_BYTES)),
         secret=stamp.random(KEY_BYTES),
         nonce=stamp.random(NONCE_BYTES),
     )
@@ -172,8 +182,7 @@ def connect(
     values["persona"] = records.persona_of(me.raw).number
     channel = draft.add("channel", values)
     host, name = answer.body.mailbox.host, answer.body.name
-    via = None if invite.handle is None else records.DIRECTORY
-    peer = attach(draft, channel, answer.persona.person, name, host, contact, facets, via)
+    peer = attach(draft, channel, answer.persona.person, name, host, contact, facets, via, trust)
     draft.change(channel, {"peer": peer})
     others = [each for each in open_channels(draft.contents, peer) if each.id != channel]
     if is_connected(others) and shows_newer(others, answer.persona):

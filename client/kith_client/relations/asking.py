@@ -124,7 +124,8 @@ def _let_in(inbox: Inbox, request: Request, decision: Decision) -> None:
         return inbox.tell("invite", invite.id, text)
     # A contact that has become another peer's since is not taken over: the two are kept apart.
     contact = None if is_anothers(contents, decision.contact, request.person) else decision.contact
-    channel, peer = connect(inbox, invite, answer, me, contact, {*invite.facets, *decision.facets})
+    via = None if invite.handle is None else records.DIRECTORY
+    channel, peer = connect(inbox, invite.own, answer, me, contact, {*invite.facets, *decision.facets}, via)
     # Both may have asked and both accept: the finish of the smaller person id counts, and the other still waits for it.
     end_others(draft, peer, channel, but_waiting=me.person > request.person)
     _remember(draft, request, accepted=True)

@@ -6,15 +6,22 @@ because channels are kept by the programs.
 
 from __future__ import annotations
 
+from typing import Final
+
 from kith_client.relations import records
 from kith_client.relations.draft import Draft
 from kith_client.relations.joining import open_channels
 from kith_client.relations.records import ENDED, FACET, SHARE, Channel
 from kith_client.relations.rekeying import STANDING
 from kith_client.stamp import Contents, Edit, Stamp
-from kith_protocol.encoding import Value
+from kith_protocol.encoding import Value, decode
 from kith_protocol.errors import Refused
-from kith_protocol.relationship import RelationshipEvent, next_state
+from kith_protocol.invite import Greeting
+from kith_protocol.relationship import RelationshipEvent, RelationshipState, next_state
+
+FINISH_GRACE: Final = 28 * 24 * 3600 * 1000
+"""Milliseconds after a greeting's end in which a finish may come: 14 days in which the answer is on its way, and 14 in
+which the finish is."""
 
 
 def end_relationship(contents: Contents, stamp: Stamp, peer: bytes) -> Edit:
@@ -75,6 +82,19 @@ def carry_out(contents: Contents, stamp: Stamp) -> Edit:
     for item in records.their_items(contents):
         if item.channel in ended and item.payload is not None:
             draft.change(item.id, {}, without=["payload"])
+    return draft.edit
+
+
+def expire_waiting(contents: Contents, stamp: Stamp) -> Edit:
+    """Ends channels that wait for a finish which cannot come any more."""
+    draft = Draft(contents, stamp)
+    for channel in records.channels(contents):
+        if channel.state is RelationshipState.ANSWERED and channel.pending is not None:
+            expires = decode(channel.pending.greeting, Greeting).expires
+            if stamp.now > expires + FINISH_GRACE:
+                ended = next_state(channel.state, RelationshipEvent.EXPIRED)
+                draft.change(channel.id, {"state": ended.value}, without=["step"])
+                draft.tell("invite", channel.id, "Somebody never finished what you accepted. Ask for a new invite.")
     return draft.edit
 
 

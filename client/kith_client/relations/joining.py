@@ -9,6 +9,7 @@ from kith_client.contacts.model import Property, unit_to_value
 from kith_client.relations import records
 from kith_client.relations.draft import Draft
 from kith_client.relations.records import Channel, PeerRecord
+from kith_client.relations.trust import raised
 from kith_client.stamp import Contents
 from kith_protocol.encoding import Value, decode
 from kith_protocol.invite import MAX_NAME_BYTES, Greeting
@@ -38,7 +39,12 @@ def open_peer_of_contact(contents: Contents, contact: bytes) -> PeerRecord | Non
 def shows_newer(channels: Iterable[Channel], persona: PersonaStatement) -> bool:
     """Whether a handshake shows a higher number of the peer's persona than all of these channels: after a theft, only
     its root can sign that, and the relationship begins anew."""
-    return all(records.persona_of(persona_in(channel)).number < persona.number for channel in channels)
+    return has_older(channels, persona.number)
+
+
+def has_older(channels: Iterable[Channel], number: int) -> bool:
+    """Whether the peer's persona had a lower number in all of these channels."""
+    return all(records.persona_of(persona_in(channel)).number < number for channel in channels)
 
 
 def is_connected(channels: Iterable[Channel]) -> bool:
@@ -71,20 +77,24 @@ def attach(
     contact: bytes | None,
     facets: Iterable[str],
     via: str | None = None,
+    trust: Trust = Trust.UNVERIFIED,
 ) -> bytes:
     """The `peer` record for a new channel, with `facets` granted; returns its id.
 
     A person who was a peer before keeps contact and trust, because the root is the same, but not what was granted.
     `via` is `records.DIRECTORY` where servers handed the key out: once a person did, it does not count any more.
+    `trust` is what this handshake shows; it raises what was known.
     """
     granted: dict[str, Value] = {records.FACET + facet: True for facet in facets}
     said: dict[str, Value] = {"name": name, "host": host, "channel": channel}
     peer = peer_of_person(draft.contents, person)
     if peer is None:
-        values: dict[str, Value] = {"person": person, "trust": Trust.UNVERIFIED.value, **said, **granted}
+        values: dict[str, Value] = {"person": person, "trust": trust.value, **said, **granted}
         return draft.add("peer", {**values, "via": via, "contact": contact_for(draft, contact)})
     if contact is not None or not _is_contact(draft.contents, peer.contact):
         said["contact"] = contact_for(draft, contact)
+    if trust is not Trust.UNVERIFIED:
+        said["trust"] = raised(peer.trust, trust.value)
     former = not open_channels(draft.contents, peer.id)
     units = draft.contents[peer.id].units
     old = [key for key in units if former and key.startswith((records.FACET, records.SHARE))]

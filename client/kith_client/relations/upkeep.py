@@ -10,7 +10,7 @@ from typing import Final
 from kith_client.relations import records
 from kith_client.relations.bodies import channel_items
 from kith_client.relations.draft import Draft
-from kith_client.relations.ending import carry_out
+from kith_client.relations.ending import carry_out, expire_waiting
 from kith_client.relations.guardian_lines import plan_guardians
 from kith_client.relations.handles import plan_handles
 from kith_client.relations.introductions import plan as plan_introductions
@@ -34,6 +34,7 @@ def plan(contents: Contents, stamp: Stamp) -> Planned:
     edit = plan_reclaims(contents, stamp)
     edit |= carry_out(overlay(contents, edit), stamp)
     edit |= plan_handles(overlay(contents, edit), stamp)
+    edit |= expire_waiting(overlay(contents, edit), stamp)
     edit |= plan_rekeys(overlay(contents, edit), stamp)
     edit |= plan_introductions(overlay(contents, edit), stamp)
     edit |= plan_guardians(overlay(contents, edit), stamp)

@@ -111,7 +111,7 @@ def meetings() -> Iterator[Vector]:
     """The side that types, as far as the invite that the line brings."""
     meet = Purpose.MEET
 
-    def vector(name: str, says: str, sent: LinkStatement | bytes, fails: bool = True) -> Vector:
+    def vector(name: str, says: str, sent: LinkStatement | bytes, fails: str | None = "link-burned") -> Vector:
         pair = Pair(purpose=meet, shown=meet)
         message = sent if isinstance(sent, bytes) else pair.grant(sent)
         inputs: dict[str, Json] = {
@@ -123,11 +123,11 @@ def meetings() -> Iterator[Vector]:
             "nonce": NONCE.hex(),
             "incoming": [part.hex() for part in (pair.of_old, pair.confirm_old, message)],
         }
-        return Vector("linking", f"meeting-{name}", says, inputs, "link-burned" if fails else None)
+        return Vector("linking", f"meeting-{name}", says, inputs, fails)
 
     pair = Pair(purpose=meet, shown=meet)
-    yield vector("invited", "The invite of the one who shows the code.", MEET, False)
-    yield vector("ended", "In its place: this side goes no further.", MeetEnd())
+    yield vector("invited", "The invite of the one who shows the code.", MEET, None)
+    yield vector("ended", "In its place: this side goes no further.", MeetEnd(), "link-declined")
     yield vector("of-a-device", "A grant, as if a device were added.", GRANT)
     yield vector("altered", "One bit of the invite was changed.", flip(pair.grant(MEET), -1))
     yield vector("of-another-code", "The invite of another meeting.", Pair().grant(MEET))

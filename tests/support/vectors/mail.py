@@ -92,7 +92,7 @@ def _requests(tape: Tape) -> Iterator[Vector]:
         ("with-nameplate-0", "A nameplate with a leading zero.", {"nameplate": "042"}),
         ("with-long-nameplate", "Seven digits.", {"nameplate": "1234567"}),
         ("with-other-digits", "Digits of another script.", {"nameplate": "\u0664\u0662"}),
-        ("with-index-5", "A sixth message.", {"index": 5}),
+        ("with-index-6", "A seventh message.", {"index": 6}),
         ("with-index-below-0", "A message before the first.", {"index": -1}),
     ):
         raw = encode(msgspec.structs.replace(LOOK, **fields))

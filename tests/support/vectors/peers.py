@@ -164,11 +164,11 @@ def _meeting_codes(spoken: str, scanned: str) -> Iterator[Vector]:
     )
     yield vector("scanned", "What stands in a QR code.", f"kith-meet:a.example#{spoken}", None)
     yield vector("scanned-nearby", "On the local network only.", f"kith-meet:#{spoken}", None)
-    yield vector("for-a-device", "A QR code that adds a device.", scanned)
+    yield vector("for-a-device", "A QR code that adds a device.", scanned, "wrong-code")
     yield vector(
-        "at-device-join", "A code for meeting where a device is added.", f"{spoken}@a.example", purpose="device"
+        "at-device-join", "A code for meeting where a device is added.", f"{spoken}@a.example", "wrong-code", "device"
     )
-    yield vector("qr-at-device-join", "The same, scanned.", f"kith-meet:a.example#{spoken}", purpose="device")
+    yield vector("qr-at-device-join", "The same, scanned.", f"kith-meet:a.example#{spoken}", "wrong-code", "device")
     yield vector("bad-host", "A folder in place of a host.", f"{spoken}@a/b", "bad-host")
     yield vector("empty-host", "Nothing after the @.", f"{spoken}@", "bad-host")
     yield vector("two-words", "A word is missing.", f"{spoken.rpartition('-')[0]}@a.example")

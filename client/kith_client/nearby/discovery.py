@@ -1,0 +1,148 @@
+"""Announcing a service on the local network and finding it, by multicast DNS.
+
+A name says nothing but what the caller puts in front of it; random digits keep two apart. Whatever is found is
+untrusted until the exchange that follows says otherwise.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import secrets
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from kith_client.errors import NearbyUnavailable
+
+if TYPE_CHECKING:
+    from zeroconf.asyncio import AsyncZeroconf
+
+MAX_FOUND: Final = 4
+"""Services of one wanted name that are looked at: whoever announces more of them stalls nobody."""
+MAX_ADDRESSES: Final = 4
+"""Addresses of one service that are tried."""
+RESOLVE_SECONDS: Final = 3.0
+RESOLVE_TRIES: Final = 5
+"""Tries to learn where a service is."""
+_RANDOM_BYTES: Final = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Network:
+    """The interfaces to use: IPv4 addresses of this machine. Empty: every private one but loopback."""
+
+    addresses: tuple[str, ...] = ()
+
+    def own(self) -> list[str]:
+        """The addresses to announce. Raises `NearbyUnavailable`."""
+        if self.addresses:
+            return list(self.addresses)
+        import ifaddr
+
+        texts = [ip.ip for adapter in ifaddr.get_adapters() for ip in adapter.ips if isinstance(ip.ip, str)]
+        found = [text for text in texts if is_local(text) and not ipaddress.ip_address(text).is_loopback]
+        if not found:
+            raise NearbyUnavailable("This machine is on no local network now.")
+        return found
+
+    def may_reach(self, address: str) -> bool:
+        """Whether an address that somebody announced is one of a local network."""
+        loopback = any(ipaddress.ip_address(own).is_loopback for own in self.addresses)
+        return is_local(address) and (loopback or not ipaddress.ip_address(address).is_loopback)
+
+
+EVERYWHERE: Final = Network()
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """An announced service."""
+
+    name: str
+    """What stands in front of the random digits."""
+    addresses: tuple[str, ...]
+    port: int
+
+
+def is_local(address: str) -> bool:
+    """Whether an address belongs to a network that is not reached from outside."""
+    try:
+        parsed = ipaddress.ip_address(address)
+    except ValueError:
+        return False
+    return parsed.version == 4 and parsed.is_private and not parsed.is_unspecified and not parsed.is_multicast
+
+
+@asynccontextmanager
+async def announced(kind: str, names: Sequence[str], port: int, network: Network) -> AsyncIterator[None]:
+    """While the block runs, a service of `kind` (`_x._tcp.local.`) with each of `names` is announced at `port`."""
+    from zeroconf import ServiceInfo
+
+    async with _multicast(network) as zero:
+        own = await asyncio.to_thread(network.own)
+        for name in names:
+            unique = f"{name}-{secrets.token_hex(_RANDOM_BYTES)}"
+            # `server` names the machine by default; nothing about it may be said.
+            info = ServiceInfo(kind, f"{unique}.{kind}", port=port, parsed_addresses=own, server=f"{unique}.local.")
+            await zero.async_register_service(info)
+        yield
+
+
+@asynccontextmanager
+async def browsing(
+    kind: str, is_wanted: Callable[[str], bool], network: Network
+) -> AsyncIterator[asyncio.Queue[Found]]:
+    """While the block runs, services of `kind` whose name is wanted come into the queue, `MAX_FOUND` at most."""
+    from zeroconf import ServiceStateChange
+    from zeroconf.asyncio import AsyncServiceBrowser
+
+    queue: asyncio.Queue[Found] = asyncio.Queue()
+    tasks: set[asyncio.Task[None]] = set()
+    async with _multicast(network) as zero:
+
+        async def resolve(name: str, full: str) -> None:
+            for _ in range(RESOLVE_TRIES):
+                found = await _resolved(zero, kind, name, full, network)
+                if found is not None:
+                    queue.put_nowait(found)
+                    return
+
+        def changed(service_type: str, name: str, state_change: ServiceStateChange, **_: Any) -> None:
+            wanted = name.removesuffix(f".{service_type}").rpartition("-")[0]
+            if state_change is ServiceStateChange.Added and len(tasks) < MAX_FOUND and is_wanted(wanted):
+                tasks.add(asyncio.create_task(resolve(wanted, name)))
+
+        browser = AsyncServiceBrowser(zero.zeroconf, kind, handlers=[changed])
+        try:
+            yield queue
+        finally:
+            await browser.async_cancel()
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def _resolved(zero: AsyncZeroconf, kind: str, name: str, full: str, network: Network) -> Found | None:
+    info = await zero.async_get_service_info(kind, full, timeout=int(RESOLVE_SECONDS * 1000))
+    if info is None or not info.port:
+        return None
+    addresses = [address for address in info.parsed_addresses() if network.may_reach(address)]
+    return Found(name, tuple(addresses[:MAX_ADDRESSES]), info.port) if addresses else None
+
+
+@asynccontextmanager
+async def _multicast(network: Network) -> AsyncIterator[AsyncZeroconf]:
+    from zeroconf import IPVersion
+    from zeroconf.asyncio import AsyncZeroconf
+
+    own = await asyncio.to_thread(network.own)
+    try:
+        zero = AsyncZeroconf(interfaces=own, ip_version=IPVersion.V4Only)
+    except OSError as error:
+        raise NearbyUnavailable(f"The local network cannot be used now: {error.strerror}.") from None
+    try:
+        yield zero
+    finally:
+        await zero.async_close()

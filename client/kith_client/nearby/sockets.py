@@ -1,0 +1,121 @@
+"""Frames over a connection on the local network: each has its length in front (2 bytes) and a bound."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from typing import Final
+
+from kith_client.line import gone
+from kith_client.nearby.discovery import EVERYWHERE, Found, Network, is_local
+from kith_protocol.errors import Refused
+from kith_protocol.linking import LINK_LIFETIME
+from kith_protocol.wire import MAX_RENDEZVOUS_BYTES
+
+CONNECT_SECONDS: Final = 3.0
+FIRST_SECONDS: Final = 10.0
+"""In which the first message of somebody who connected has to come."""
+MAX_CONNECTIONS: Final = 8
+"""That have not said anything yet; more are turned away."""
+_LENGTH_BYTES: Final = 2
+
+
+class Connection:
+    """Frames both ways; a carrier for one side of a meeting."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._reader = reader
+        self._writer = writer
+        self._received: list[bytes] = []
+
+    async def leave(self, index: int, message: bytes) -> None:
+        """Sends a message; they go in order, so its number is not sent."""
+        await self.send(message)
+
+    async def fetch(self, index: int) -> bytes | None:
+        """The other's message with that number. Raises `Refused` (`link-burned`) where the connection ended."""
+        while len(self._received) <= index:
+            self._received.append(await self.receive())
+        return self._received[index]
+
+    async def send(self, message: bytes) -> None:
+        """Raises `Refused` (`link-burned`) where the connection ended."""
+        try:
+            self._writer.write(len(message).to_bytes(_LENGTH_BYTES, "big") + message)
+            async with asyncio.timeout(FIRST_SECONDS):
+                await self._writer.drain()
+        except (OSError, TimeoutError):
+            raise gone() from None
+
+    async def receive(self) -> bytes:
+        """The next frame, waited for as long as a code lives. Raises `Refused` (`link-burned`)."""
+        try:
+            async with asyncio.timeout(LINK_LIFETIME / 1000):
+                length = int.from_bytes(await self._reader.readexactly(_LENGTH_BYTES), "big")
+                if length > MAX_RENDEZVOUS_BYTES:
+                    raise gone()
+                return await self._reader.readexactly(length)
+        except (OSError, EOFError, TimeoutError):
+            raise gone() from None
+
+    def close(self) -> None:
+        """Ends it without waiting."""
+        self._writer.close()
+
+
+async def connect(found: Found) -> Connection | None:
+    """A connection to the first address of a service that answers; None where none does."""
+    for address in found.addresses:
+        with suppress(OSError, TimeoutError):
+            async with asyncio.timeout(CONNECT_SECONDS):
+                return Connection(*await asyncio.open_connection(address, found.port, limit=MAX_RENDEZVOUS_BYTES))
+    return None
+
+
+class Listener:
+    """Waits for connections from the local network; those that say something in time come into the queue."""
+
+    def __init__(self) -> None:
+        self.arrived: asyncio.Queue[Connection] = asyncio.Queue(MAX_CONNECTIONS)
+        self.port = 0
+        self._silent = 0
+        self._connections: set[Connection] = set()
+
+    async def take(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """One connection, until its first message is there."""
+        peer = writer.get_extra_info("peername")
+        if self._silent >= MAX_CONNECTIONS or not peer or not is_local(peer[0]):
+            writer.close()
+            return
+        connection = Connection(reader, writer)
+        self._connections.add(connection)
+        self._silent += 1
+        try:
+            async with asyncio.timeout(FIRST_SECONDS):
+                await connection.fetch(0)
+            self.arrived.put_nowait(connection)
+        except (Refused, TimeoutError, asyncio.QueueFull):
+            connection.close()
+            self._connections.discard(connection)
+        finally:
+            self._silent -= 1
+
+    def close(self) -> None:
+        """Ends every connection."""
+        for connection in self._connections:
+            connection.close()
+
+
+@asynccontextmanager
+async def listening(network: Network = EVERYWHERE) -> AsyncIterator[Listener]:
+    """A listener at a port of its own while the block runs; what comes from elsewhere than a local network is cut."""
+    listener = Listener()
+    hosts = list(network.addresses) or None
+    server = await asyncio.start_server(listener.take, hosts, 0, limit=MAX_RENDEZVOUS_BYTES)
+    listener.port = server.sockets[0].getsockname()[1]
+    try:
+        yield listener
+    finally:
+        server.close()
+        listener.close()
