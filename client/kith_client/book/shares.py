@@ -23,7 +23,7 @@ class Shared:
     """One thing that a peer has from me, beside my card."""
 
     kind: str
-    """`note` or `card`; in a preview also `introduction`."""
+    """`note` or `card`; in a preview also `introduction` and `guardian`."""
     id: str
     name: str
     version: int

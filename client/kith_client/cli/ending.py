@@ -12,6 +12,8 @@ from kith_client.cli.output import Output
 from kith_client.cli.seam import Book
 from kith_client.cli.session import with_book
 from kith_client.relations.ending import block_peer, end_relationship, unblock_peer
+from kith_client.relations.guarding import keeps_share
+from kith_client.relations.splits import guardians_now
 from kith_client.stamp import Edit
 
 
@@ -27,6 +29,7 @@ async def forget_command(book: Book, out: Output, peer: str) -> None:
         f"{name} will be told that you are not connected any more. What {name} shares with you disappears here, and "
         "what you share disappears there; what was read or copied stays. Your own entries on the contact stay."
     )
+    _say_of_guardians(book, out, found, name)
     if not out.confirm(f"End the relationship with {name}?", unattended=True):
         raise click.Abort
     await _decide(book, out, found, edit, f"ended the relationship with {name}")
@@ -51,10 +54,19 @@ async def block_command(book: Book, out: Output, peer: str, undo: bool) -> None:
         f"{name} is not told. What {name} shares with you disappears here; what they have of you stays with them, and "
         "gets no more changes. 'kith forget' would also take it back. Your own entries on the contact stay."
     )
+    _say_of_guardians(book, out, found, name)
     if not out.confirm(f"Block {name}?", unattended=True):
         raise click.Abort
     await _decide(book, out, found, edit, f"blocked {name}")
     out.message("Blocked; from the next sync on nothing of theirs is taken. 'kith block PEER --undo' takes it back.")
+
+
+def _say_of_guardians(book: Book, out: Output, peer: bytes, name: str) -> None:
+    """What keeps a share of a recovery phrase, either way, goes on for a while."""
+    if peer in guardians_now(book.contents):
+        out.message(f"{name} is your guardian and keeps that share for 180 days more; it stays good with the others.")
+    if keeps_share(book.contents, peer):
+        out.message(f"You are a guardian for {name}: the share is erased 180 days from now.")
 
 
 async def _decide(book: Book, out: Output, peer: bytes, edit: Edit, what: str) -> None:

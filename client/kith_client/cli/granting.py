@@ -20,6 +20,7 @@ from kith_client.cli.session import with_book
 from kith_client.contacts.model import Property
 from kith_client.contacts.views import text_of
 from kith_client.relations.introducing import offers_to
+from kith_client.relations.splits import splits
 from kith_client.stamp import Contents
 
 
@@ -59,7 +60,7 @@ async def preview_command(book: Book, out: Output, peer: str) -> None:
     """Show exactly what PEER sees: of my card, and what else I share."""
     found = resolve_peer(book.contents, peer)
     view = view_of(book.contents, found)
-    shared = [*shared_with(book.contents, found), *_introductions(book, found)]
+    shared = [*shared_with(book.contents, found), *_introductions(book, found), *_guardian(book, found)]
 
     def show() -> None:
         _show_view(out, view)
@@ -72,6 +73,13 @@ def _introductions(book: Book, peer: bytes) -> list[Shared]:
     """The people to whom the peer is being introduced: a name and a message of mine is all that it gets of them."""
     offers = offers_to(book.contents, peer, book.stamp().now)
     return [Shared("introduction", id_, f"{label}: {text}" if text else label, 1) for id_, label, text in offers]
+
+
+def _guardian(book: Book, peer: bytes) -> list[Shared]:
+    """The share of my recovery phrase that the peer keeps, or is about to get, as my guardian."""
+    about = "a share of my recovery phrase, and the id of my address book"
+    kept = [split for split in splits(book.contents)[:1] if split.has(peer)]
+    return [Shared("guardian", split.id.hex(), about, split.made) for split in kept]
 
 
 @command("share", "kith share note 7f3a12bc --with Bob", 'kith share card "Carla Ruiz" --with Bob')

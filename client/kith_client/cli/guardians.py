@@ -258,7 +258,8 @@ def _show(out: Output, mine: list[dict[str, Any]], others: list[dict[str, Any]],
 
 
 def _given(row: dict[str, Any]) -> str:
-    return "" if not row["given"] else f"{row['given']} times, last {(row['given_at'] or '?')[:10]}"
+    last = (row["given_at"] or "?")[:10]
+    return {0: "", 1: f"once, {last}"}.get(row["given"], f"{row['given']} times, last {last}")
 
 
 def _when(milliseconds: int) -> str | None:

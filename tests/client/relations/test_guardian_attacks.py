@@ -10,10 +10,13 @@ from kith_client.relations import guarding, records, splits
 from kith_client.relations.draft import Draft
 from kith_client.relations.ending import end_relationship
 from kith_client.relations.guarding import KEPT_FOR
+from kith_client.relations.outgoing import outgoing
 from kith_client.relations.rekeying import DAY
+from kith_client.relations.soundness import is_sound
 from kith_client.relations.splits import list_guardians
+from kith_client.relations.upkeep import plan
 from kith_protocol import labels
-from kith_protocol.encoding import encode
+from kith_protocol.encoding import Value, encode
 from kith_protocol.errors import Refused, Undecryptable
 from kith_protocol.guardian import Guard, GuardianShare, Release, SignedShare
 from kith_protocol.phrase import paper_keys, phrase_of
@@ -178,6 +181,29 @@ def test_an_earlier_release_that_a_server_plays_again_ends_nothing(world: World)
     assert not found.released
 
 
+def test_a_share_of_an_earlier_split_that_is_played_again_is_passed_over(world: World) -> None:
+    """It is signed by the root; who kept it from the vault could otherwise make the shares unlike each other."""
+    anna, bob = world["anna"], world["bob"]
+    split(world)
+    (old,) = splits.splits(anna.contents)
+    early = Guard(old.made, old.sealed[anna.peer_named("Bob Kay")])
+    arrived(world)
+    newest = words_of(bob)
+    anna_says(world, "bob", early)
+    assert words_of(bob) == newest
+
+
+def test_nothing_leaves_that_is_not_what_was_committed(world: World) -> None:
+    anna = world["anna"]
+    split(world)
+    anna.commit(plan(anna.contents, anna.stamp()).edit)
+    before = {out.key for out in outgoing(anna.contents, anna.stamp()) if out.what == "guard"}
+    anna.commit(splits.remove_guardian(anna.contents, anna.stamp(), anna.peer_named("Dora Falk")))
+    after = {out.key for out in outgoing(anna.contents, anna.stamp()) if out.what == "guard"}
+    assert len(before) == 3
+    assert len(before & after) == len(after) == 2
+
+
 def test_an_answer_that_comes_late_changes_nothing(world: World) -> None:
     arrived(world)
     anna, bob = world["anna"], world["bob"]
@@ -207,3 +233,30 @@ def test_who_keeps_no_share_gives_and_returns_none(world: World) -> None:
         with pytest.raises(Refused) as refused:
             step(bob.contents, bob.stamp(), bob.peer_named("Anna Beck"))
         assert refused.value.code == "no-share"
+
+
+DAMAGED = [
+    ("split", {"made": "yesterday", "needed": 2}),
+    ("split", {"made": 1, "needed": True}),
+    ("split", {"made": 1, "needed": 2, "guardian/xyz": True}),
+    ("split", {"made": 1, "needed": 2, "answer/" + "00" * 16: [9, 0, 0, 0]}),
+    ("guarding", {"person": 7}),
+    ("guarding", {"person": b"p", "words": b"no text"}),
+    ("guarding", {"person": b"p", "given/00": "never"}),
+]
+
+
+@pytest.mark.parametrize(("kind", "values"), DAMAGED)
+def test_a_damaged_record_of_another_device_is_set_aside_and_stops_nothing(
+    world: World, kind: str, values: dict[str, Value]
+) -> None:
+    content = world["anna"].stamp().content(kind, values)
+    assert not is_sound(bytes(16), content)
+
+
+def test_a_damaged_line_of_a_channel_is_noticed(world: World) -> None:
+    anna = world["anna"]
+    channel = records.channels(anna.contents)[0]
+    draft = Draft(anna.contents, anna.stamp())
+    draft.change(channel.id, {"line/guard": [1, b""]})
+    assert not is_sound(channel.id, draft.contents[channel.id])

@@ -139,6 +139,7 @@ def _links() -> Iterator[Vector]:
         right.replace(VAULT.hex(), VAULT.hex().upper()),
     )
     yield vector("link-of-an-invite", "An invite is no share.", "wrong-code", "kith:anna.example#1." + "A" * 64)
+    yield vector("link-of-nothing", "No code at all.", "share-link", "anna.example")
     yield vector("link-bad-host", "No host.", "bad-host", right.replace("anna.example", "anna..example"))
 
 
