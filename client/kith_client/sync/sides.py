@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from kith_client.relations.apart import KINDS, join
 from kith_client.sync.applying import rebase
 from kith_protocol.content import Content
 from kith_protocol.merge import Merged
@@ -56,5 +57,8 @@ class Sides:
             return rebase(kept, local, remote, latest)
         if not self.changed_there(record):
             return rebase(remote, local, remote, latest)
-        base = None if self.changed_here(record) else kept
-        return rebase(base, local, remote, latest)
+        if not self.changed_here(record):
+            return rebase(kept, local, remote, latest)
+        if local is not None and remote is not None and local.kind == remote.kind and local.kind in KINDS:
+            return Merged(join(local, remote))
+        return rebase(None, local, remote, latest)
