@@ -11,6 +11,7 @@ from kith_client import keyfile
 from kith_client.mirror import PENDING
 from kith_client.online import home_server
 from kith_client.record_index import RecordIndex
+from kith_client.relations.splits import list_guardians, splits
 from kith_client.sync.following import REPAIRABLE, is_repaired
 from kith_client.sync.pull import follow
 from kith_client.transport import HomeServer
@@ -41,6 +42,7 @@ async def examine(vault: Vault) -> list[Check]:
         await _records(vault),
         _history(vault),
         await _unsent(vault),
+        *_guardians(vault),
         *await _server(vault),
     ]
 
@@ -84,6 +86,20 @@ async def _records(vault: Vault) -> Check:
 def _history(vault: Vault) -> Check:
     text = f"{vault.chain.number + 1} commits, epoch {vault.chain.epoch}. Head: {head_words(vault.chain.head)}."
     return Check("history", True, text + " Another device of yours that is in step shows the same words.")
+
+
+def _guardians(vault: Vault) -> list[Check]:
+    """Whether enough guardians still keep a share; nothing where there never were any."""
+    current = splits(vault.contents)[:1]
+    if not current or not any(current[0].guardians.values()):
+        return []
+    states = [row.state for row in list_guardians(vault.contents)]
+    kept, needed = states.count("kept"), current[0].needed
+    text = f"{kept} keep a share, {needed} are needed."
+    if kept >= needed:
+        return [Check("guardians", True, text)]
+    hint = "'kith sync' may bring answers" if kept + states.count("waiting") >= needed else "'kith guardians add' helps"
+    return [Check("guardians", False, f"{text} They could not bring your address book back; {hint}.")]
 
 
 async def _unsent(vault: Vault) -> Check:

@@ -100,6 +100,7 @@ def test_two_of_three_guardians_bring_everything_back(friends: Friends) -> None:
     assert found.document["vault"] == friends.kit["vault"]
     assert names(new.do("list")["contacts"]) == sorted(["Emil Roth", *NAMES.values()])
     assert_relationships_work(friends, new)
+    assert_no_server_read_a_share(friends, first["share"], second["share"], found.document["recovery_phrase"])
 
 
 def assert_she_is_alarmed(friends: Friends) -> None:
@@ -132,3 +133,13 @@ def assert_relationships_work(friends: Friends, new: Kith) -> None:
     assert card["emails"] == ["anna@new.example"]
     texts = [issue["text"] for issue in new.do("issues")["issues"]]
     assert sum("handed out the share of your recovery phrase" in text for text in texts) == 2
+
+
+def assert_no_server_read_a_share(friends: Friends, *secrets: str) -> None:
+    files = [path for server in ("anna-server", "other-server") for path in friends.folder.glob(f"{server}*/**/*")]
+    files += friends.folder.glob("*.log")
+    stored = b"".join(path.read_bytes() for path in files if path.is_file())
+    assert len(stored) > 100_000
+    for secret in secrets:
+        words = secret.split()
+        assert not any(" ".join(words[at : at + 3]).encode() in stored for at in range(len(words) - 2))
