@@ -58,6 +58,14 @@ class Candidate:
         return "Candidate(...)"
 
 
+def check_counts(needed: int, count: int) -> None:
+    """Raises `Refused` (`guardians-count`) unless a phrase can be split so."""
+    if not MIN_NEEDED <= count <= MAX_SHARES:
+        raise Refused("guardians-count", f"There can be {MIN_NEEDED} to {MAX_SHARES} guardians; this would be {count}.")
+    if not MIN_NEEDED <= needed <= count:
+        raise Refused("guardians-count", f"Of {count} guardians, {MIN_NEEDED} to {count} can be needed, not {needed}.")
+
+
 def split_entropy(entropy: bytes, needed: int, count: int) -> tuple[str, ...]:
     """`count` shares of a phrase's 32 bytes, of which any `needed` give it back.
 
@@ -65,11 +73,7 @@ def split_entropy(entropy: bytes, needed: int, count: int) -> tuple[str, ...]:
     """
     from shamir_mnemonic import generate_mnemonics
 
-    if not MIN_NEEDED <= needed <= count <= MAX_SHARES:
-        raise Refused(
-            "guardians-count",
-            f"A phrase is split among at most {MAX_SHARES}, of whom at least {MIN_NEEDED} are needed.",
-        )
+    check_counts(needed, count)
     if len(entropy) != ENTROPY_BYTES:
         raise Refused("phrase-length", "A recovery phrase is made from 32 bytes.")
     (shares,) = generate_mnemonics(1, [(needed, count)], entropy, b"", iteration_exponent=_ITERATIONS)

@@ -23,6 +23,7 @@ from kith_client.relations.joining import peer_of_person
 from kith_client.stamp import Contents, Edit
 from kith_protocol.errors import KithError
 from kith_protocol.relationship import Trust
+from kith_protocol.splitting import check_counts
 
 if TYPE_CHECKING:
     from kith_client.transport import HomeServer
@@ -68,6 +69,7 @@ async def guardians_add(
     if needed is None and not before:
         raise click.UsageError("Say how many guardians are needed together, for example --needed 2.")
     count = before[0].needed if needed is None else needed
+    check_counts(count, len(found))
     _say_what_it_means(vault.contents, out, list(found), count)
     if not out.confirm("Split the phrase among them?", unattended=True):
         raise click.Abort
@@ -102,7 +104,7 @@ async def guardians_remove(vault: Vault, server: HomeServer, out: Output, peer: 
     await vault.apply(edit, [entry(f"removed {name} from the guardians")])
     left = len(splits.guardians_now(vault.contents))
     if left < needed:
-        out.warn(f"{left} guardians are left and {needed} are needed: 'kith guardians add' makes a new split.")
+        out.warn(f"{needed} are needed, and only {left} left: 'kith guardians add' makes a new split.")
     await _send(vault, server, out, f"{name} hears of it with the next 'kith sync'")
     _answer(vault.contents, out)
 
