@@ -15,7 +15,7 @@ from kith_client.relations import records
 from kith_client.relations.answers import DOES_NOT_OPEN, connect
 from kith_client.relations.draft import Draft
 from kith_client.relations.inbox import Inbox
-from kith_client.relations.joining import end_others, known_persons
+from kith_client.relations.joining import end_others, known_persons, open_channels
 from kith_client.relations.records import InviteRecord
 from kith_client.relations.request_records import (
     ASKED,
@@ -141,12 +141,12 @@ def _remember(draft: Draft, request: Request, *, accepted: bool) -> None:
 
 
 def _settle_void(inbox: Inbox, request: Request, persons: Persons) -> None:
-    """What the person decided here still counts where another device connected the two before."""
-    if request.decision is None or request.person not in persons.connected:
+    """What the person decided here still counts where another device let the person in before."""
+    peer = persons.peers.get(request.person)
+    if request.decision is None or peer is None or not open_channels(inbox.draft.contents, peer.id):
         return
-    peer = persons.peers[request.person].id
     if request.decision.accept:
-        inbox.draft.change(peer, {records.FACET + facet: True for facet in request.decision.facets})
+        inbox.draft.change(peer.id, {records.FACET + facet: True for facet in request.decision.facets})
     else:
         text = "You declined a request that was accepted on another device: you are connected. 'kith forget' ends it."
-        inbox.tell("invite", peer, text)
+        inbox.tell("invite", peer.id, text)

@@ -7,9 +7,10 @@ from typing import Final
 from kith_client.relations import records
 from kith_client.relations.joining import open_peer_of_contact
 from kith_client.relations.records import InviteRecord, InviteState
-from kith_client.relations.request_records import Request
+from kith_client.relations.request_records import Request, asked
 from kith_client.stamp import Contents
 from kith_protocol.relationship import RelationshipState
+from kith_protocol.suite import digest
 
 REQUEST_LIFETIME: Final = 90 * 24 * 3600 * 1000
 """Milliseconds after which a request that nobody decided is dropped."""
@@ -31,6 +32,16 @@ class Persons:
             and channel.peer in by_id
             and not by_id[channel.peer].is_over(channel.id)
         )
+        before = [each for invite in reusable_invites(contents) for each in asked(contents[invite.id])]
+        self._answers = frozenset(each.answer for each in before if each.accepted)
+        self._let_in = {each.person: each.at for each in before if each.accepted}
+
+    def was_let_in(self, request: Request) -> bool:
+        """Whether another device made the finish already, to this answer or to a later one of the same person."""
+        if digest(request.answer) in self._answers:
+            return True
+        # An edit stands against a deletion: a decision made offline brings back the request as it was then.
+        return request.decision is not None and request.at <= self._let_in.get(request.person, -1)
 
     @property
     def shut_out(self) -> frozenset[bytes]:
@@ -39,8 +50,9 @@ class Persons:
 
 
 def is_void(contents: Contents, request: Request, persons: Persons, now: int) -> bool:
-    """Whether nothing can come of a request: the person is shut out; or nobody decided until it was too late."""
-    if request.person in persons.shut_out:
+    """Whether nothing can come of a request: the person is shut out; another device let the person in, so that a
+    second finish to this answer would end what the first began; or nobody decided until it was too late."""
+    if request.person in persons.shut_out or persons.was_let_in(request):
         return True
     content = contents.get(request.invite)
     if content is None or content.kind != "invite":

@@ -246,19 +246,38 @@ def test_yes_on_one_device_and_no_on_another_is_said_and_the_yes_that_was_sent_s
     assert ["accepted on another device" in text for text in anna.issues] == [True]
 
 
-def test_two_devices_that_accept_connect_once_and_both_grants_count(world: World) -> None:
+@pytest.mark.parametrize("settled", [True, False])
+def test_two_devices_that_accept_connect_once_and_both_grants_count(world: World, settled: bool) -> None:
     anna, bob = world["anna"], world["bob"]
     ask(world, bob, anna.invite(reusable=True).link)
     (request,) = of_kind(anna.contents, "request")
     other = accept(anna.contents, anna.stamp(), request, ["Private"]).edit
     anna.let_in("Bob Kay", "work")
-    world.settle()
+    if settled:
+        world.settle()
+    else:
+        anna.fetch()  # the finish is made, and has not arrived
     anna.commit(other)
     world.settle()
     assert anna.states() == ["connected"]
     assert list_peers(anna.contents)[0].facets == ("private", "work")
     assert not of_kind(anna.contents, "request")
     assert anna.issues == []
+
+
+def test_a_yes_to_an_older_answer_does_not_end_what_a_yes_to_a_newer_one_began(world: World) -> None:
+    anna, bob = world["anna"], world["bob"]
+    link = anna.invite(reusable=True).link
+    ask(world, bob, link)
+    (request,) = of_kind(anna.contents, "request")
+    older = accept(anna.contents, anna.stamp(), request).edit
+    bob.commit(end_relationship(bob.contents, bob.stamp(), bob.peer_named("Anna Beck")))
+    ask(world, bob, link)
+    anna.let_in("Bob Kay")
+    anna.fetch()
+    anna.commit(older)
+    world.settle()
+    assert (anna.states(), bob.states()) == (["connected"], ["connected", "ended"])
 
 
 def test_a_yes_stands_although_the_invite_was_revoked_or_the_request_expired_on_another_device(world: World) -> None:
