@@ -89,16 +89,16 @@ class _Waiting:
         self._through = Counter(request.invite for request in waiting)
         before = [each for invite in reusable_invites(contents) for each in asked(contents[invite.id])]
         self._decided = {each.answer for each in before}
-        declined = {each.person for each in before if not each.accepted and now < each.at + ASK_AGAIN}
-        self._unheard = Persons(contents).shut_out | declined
+        self._declined = {each.person for each in before if not each.accepted and now < each.at + ASK_AGAIN}
+        self._persons = Persons(contents)
 
     def take(self, invite: InviteRecord, answer: OpenedAnswer, raw: bytes) -> bool:
         """Whether an answer is done with; not where there is no room. Who asks again has one request, the newest."""
-        person = answer.persona.person
-        if person in self._unheard or digest(raw) in self._decided:
+        person, number, body = answer.persona.person, answer.persona.number, answer.body
+        if person in self._declined or digest(raw) in self._decided or self._persons.is_shut_out(person, number):
             return True
-        body = answer.body
         values: dict[str, Value] = {"name": body.name, "host": body.mailbox.host, "answer": raw, "invite": invite.id}
+        values["number"] = number
         if person in self._of:
             self._draft.change(self._of[person], values)
             return True

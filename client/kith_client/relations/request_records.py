@@ -17,6 +17,7 @@ ASKED: Final = "asked"
 """On an invite: who asked through it, and what became of it."""
 MAX_ASKED: Final = 100
 """Of them, the newest are remembered."""
+_UNITS: Final = ("invite", "person", "number", "name", "host", "answer", "at")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +42,8 @@ class Request:
     invite: bytes
     """Id of the `invite` record."""
     person: bytes
+    number: int
+    """Of the persona that asks."""
     name: str
     """What they call themselves; unproven."""
     host: str
@@ -71,9 +74,10 @@ class Asked:
 
 def read_request(record: bytes, content: Content) -> Request:
     """Raises `DecodingError`."""
-    match [content.value(unit) for unit in ("invite", "person", "name", "host", "answer", "at")]:
-        case [bytes(invite), bytes(person), str(name), str(host), bytes(answer), int(at)]:
-            return Request(record, invite, person, name, host, answer, at, _decision(content.value("decision")))
+    match [content.value(unit) for unit in _UNITS]:
+        case [bytes(invite), bytes(person), int(number), str(name), str(host), bytes(answer), int(at)]:
+            decision = _decision(content.value("decision"))
+            return Request(record, invite, person, number, name, host, answer, at, decision)
         case _:
             raise _damaged()
 

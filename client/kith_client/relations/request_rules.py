@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from kith_client.relations import records
-from kith_client.relations.joining import open_peer_of_contact
+from kith_client.relations.joining import open_peer_of_contact, persona_in
 from kith_client.relations.records import InviteRecord, InviteState
 from kith_client.relations.request_records import Request, asked
 from kith_client.stamp import Contents
@@ -25,13 +25,13 @@ class Persons:
         """Person id → peer; of two, the one with the smaller record id."""
         by_id = {peer.id: peer for peer in peers}
         self.blocked = frozenset(peer.person for peer in self.peers.values() if peer.blocked)
-        self.connected = frozenset(
-            by_id[channel.peer].person
-            for channel in records.channels(contents)
-            if channel.state is RelationshipState.CONNECTED
-            and channel.peer in by_id
-            and not by_id[channel.peer].is_over(channel.id)
-        )
+        self.connected: dict[bytes, int] = {}
+        """Person id → the number of the persona with whom I am connected."""
+        for channel in records.channels(contents):
+            peer = by_id.get(channel.peer)
+            if peer is not None and channel.state is RelationshipState.CONNECTED and not peer.is_over(channel.id):
+                number = records.persona_of(persona_in(channel)).number
+                self.connected[peer.person] = max(number, self.connected.get(peer.person, 0))
         before = [each for invite in reusable_invites(contents) for each in asked(contents[invite.id])]
         self._answers = frozenset(each.answer for each in before if each.accepted)
         self._let_in = {each.person: each.at for each in before if each.accepted}
@@ -43,16 +43,18 @@ class Persons:
         # An edit stands against a deletion: a decision made offline brings back the request as it was then.
         return request.decision is not None and request.at <= self._let_in.get(request.person, -1)
 
-    @property
-    def shut_out(self) -> frozenset[bytes]:
-        """Whose requests are dropped."""
-        return self.blocked | self.connected
+    def is_shut_out(self, person: bytes, number: int) -> bool:
+        """Whether a request by this person, with this persona number, is dropped: blocked, or connected already.
+
+        A higher number than the one connected with is somebody who lost a device, and begins anew.
+        """
+        return person in self.blocked or number <= self.connected.get(person, -1)
 
 
 def is_void(contents: Contents, request: Request, persons: Persons, now: int) -> bool:
     """Whether nothing can come of a request: the person is shut out; another device let the person in, so that a
     second finish to this answer would end what the first began; or nobody decided until it was too late."""
-    if request.person in persons.shut_out or persons.was_let_in(request):
+    if persons.is_shut_out(request.person, request.number) or persons.was_let_in(request):
         return True
     content = contents.get(request.invite)
     if content is None or content.kind != "invite":

@@ -229,6 +229,23 @@ def test_who_ends_a_relationship_may_ask_anew(world: World) -> None:
     assert list_requests(anna.contents, anna.now)[0].more["contact"] is not None
 
 
+def test_who_is_connected_and_shows_renewed_keys_may_ask_anew(world: World) -> None:
+    anna, bob = world["anna"], world["bob"]
+    world.connect("anna", "bob")
+    link = anna.invite(reusable=True).link
+    bob.contents = {record: each for record, each in bob.contents.items() if each.kind in ("me", "persona")}
+    ask(world, bob, link)
+    assert anna.asked_by() == [], "the same keys: connected already"
+    bob.contents = {record: each for record, each in bob.contents.items() if each.kind in ("me", "persona")}
+    bob.renew_persona(2)
+    ask(world, bob, link)
+    assert anna.asked_by() == ["Bob Kay"]
+    anna.let_in("Bob Kay")
+    world.settle()
+    assert sorted(anna.states()) == ["connected", "ended"]
+    assert bob.states() == ["connected"]
+
+
 # Several devices: a decision is an edit that merges, and is carried out once
 
 
