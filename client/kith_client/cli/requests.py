@@ -18,7 +18,6 @@ from kith_client.cli.session import with_book
 from kith_client.relations.peers import list_peers
 from kith_client.relations.request_rows import Decided, RequestRow
 from kith_client.relations.requests import accept_request, decline_request, list_requests
-from kith_client.relations.suspicion import PersonChanged
 
 if TYPE_CHECKING:
     from kith_client.transport import HomeServer
@@ -98,16 +97,14 @@ async def _decide(
     vault: Vault, server: HomeServer, request_id: str, decide: Callable[[RequestRow], Decided]
 ) -> tuple[RequestRow, Decided]:
     """Makes the decision durable on this device, then carries it out with a sync."""
+    from kith_client.sync.remembering import remembering
     from kith_client.sync.run import sync
 
     rows = {row.id.hex(): row for row in list_requests(vault.contents, vault.stamp().now)}
     where = "'kith requests' shows them all."
     row = rows[resolve_id(rows, request_id, "request", where, lambda given: rows[given].name)]
-    try:
+    async with remembering(vault):
         decided = decide(row)
-    except PersonChanged as changed:
-        await vault.apply(changed.edit, [])
-        raise
     await vault.apply(decided.edit, [decided.event])
     await sync(vault, server)
     return row, decided

@@ -9,6 +9,7 @@ from kith_client.contacts.model import Property, unit_to_value
 from kith_client.relations import records
 from kith_client.relations.draft import Draft
 from kith_client.relations.records import Channel, PeerRecord
+from kith_client.relations.suspicion import tell_of_namesakes
 from kith_client.relations.trust import raised
 from kith_client.stamp import Contents
 from kith_protocol.encoding import Value, decode
@@ -90,7 +91,9 @@ def attach(
     peer = peer_of_person(draft.contents, person)
     if peer is None:
         values: dict[str, Value] = {"person": person, "trust": trust.value, **said, **granted}
-        return draft.add("peer", {**values, "via": via, "contact": contact_for(draft, contact)})
+        made = draft.add("peer", {**values, "via": via, "contact": contact_for(draft, contact)})
+        tell_of_namesakes(draft, made)
+        return made
     if contact is not None or not _is_contact(draft.contents, peer.contact):
         said["contact"] = contact_for(draft, contact)
     if trust is not Trust.UNVERIFIED:

@@ -20,6 +20,7 @@ from kith_client.relations.homes import Place
 from kith_client.relations.inbox import Inbox
 from kith_client.relations.invites import display_name_of_mine
 from kith_client.relations.joining import attach, end_others, known_persons, open_peer_of_contact
+from kith_client.relations.trust import introducer_of
 from kith_client.stamp import Contents, Edit, Stamp
 from kith_protocol.errors import DecodingError, Refused
 from kith_protocol.handshake import OpenedAnswer, open_answer, open_finish
@@ -41,8 +42,12 @@ class Wishes:
 
     @classmethod
     def of(cls, contents: Contents, facets: Iterable[str], contact: bytes | None) -> Wishes:
-        """Raises `Refused` (`already-connected` where `contact` is a peer's), `BadValue` for a facet that cannot be."""
-        if contact is not None and open_peer_of_contact(contents, contact):
+        """Raises `Refused` (`already-connected` where `contact` is a peer's), `BadValue` for a facet that cannot be.
+
+        A peer who was introduced may be somebody else than the person whom one meets: that shows when they meet.
+        """
+        peer = open_peer_of_contact(contents, contact) if contact is not None else None
+        if peer is not None and introducer_of(peer.trust) is None:
             raise Refused("already-connected", "This contact is a peer's already; 'kith peers' shows how far it is.")
         return cls(tuple(sorted({facet_name(facet) for facet in facets})), contact)
 

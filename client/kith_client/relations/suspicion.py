@@ -7,8 +7,9 @@ introduced them, and the peer counts as unverified again.
 from __future__ import annotations
 
 from kith_client.book.layers import Layers
+from kith_client.contacts.text import search_key
+from kith_client.relations import records
 from kith_client.relations.draft import Draft
-from kith_client.relations.joining import peer_of_person
 from kith_client.relations.records import PeerRecord
 from kith_client.relations.trust import introducer_of
 from kith_client.stamp import Contents, Edit, Stamp
@@ -31,7 +32,7 @@ class PersonChanged(Alarm):
 
 def introducer_name(contents: Contents, person: bytes) -> str:
     """What I call the peer with this person id."""
-    peer = peer_of_person(contents, person)
+    peer = next((each for each in records.peers(contents) if each.person == person), None)
     return SOMEBODY if peer is None else Layers(contents).peer_names(peer.id)[0]
 
 
@@ -54,6 +55,29 @@ def doubted(draft: Draft, peer: PeerRecord) -> str:
     return f"It was {name} who introduced the two of you, and {name} may sit in between."
 
 
+def tell_of_namesakes(draft: Draft, newcomer: bytes) -> None:
+    """Leaves an issue where another peer has the name of the peer `newcomer`, and one of the two was introduced.
+
+    They may well be two persons; but somebody who was put in the place of a friend shows in no other way when the
+    friend comes as well.
+    """
+    me = records.peer_at(draft.contents, newcomer)
+    layers: Layers | None = None
+    for other in records.peers(draft.contents):
+        by = introducer_of(me.trust) or introducer_of(other.trust)
+        if by is None or other.person == me.person or _has_ended(draft.contents, other):
+            continue
+        layers = layers or Layers(draft.contents)
+        if _names(layers, me.id) & _names(layers, other.id):
+            name, said = layers.peer_names(other.id)[0], introducer_name(draft.contents, by)
+            text = (
+                f"Two of your peers are called {name}, and they are two persons. One of them was introduced to you by "
+                f"{said}. If you know only one of that name, somebody sits in between: compare numbers with "
+                "both, and ask on another way."
+            )
+            draft.tell("alarm", newcomer, text)
+
+
 def person_changed(
     contents: Contents, stamp: Stamp, known: PeerRecord, text: str, by: bytes | None = None
 ) -> PersonChanged:
@@ -73,3 +97,14 @@ def person_changed(
         )
         draft.tell("alarm", known.id, told)
     return PersonChanged(text, draft.edit, blame)
+
+
+def _names(layers: Layers, peer: bytes) -> set[str]:
+    """What a peer is called by me and by itself, as one searches for it."""
+    called = layers.peer_called(peer)
+    return {key for name in (*called.own, *called.said) if (key := search_key(name))}
+
+
+def _has_ended(contents: Contents, peer: PeerRecord) -> bool:
+    channel = records.channel_at(contents, peer.channel)
+    return channel is None or channel.ended or peer.is_over(channel.id)

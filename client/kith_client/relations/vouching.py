@@ -14,7 +14,7 @@ from kith_client.relations.introduced import introducer_of_introduction
 from kith_client.relations.introduction_records import Introduction, read_introduction
 from kith_client.relations.joining import attach, open_peer_of_contact
 from kith_client.relations.records import Expected, InviteRecord
-from kith_client.relations.suspicion import doubted, introducer_name
+from kith_client.relations.suspicion import doubted, introducer_name, tell_of_namesakes
 from kith_client.relations.trust import introduced_by, raised
 from kith_client.stamp import Contents, Stamp
 from kith_protocol.errors import Alarm, AlarmCode, Refused
@@ -25,6 +25,7 @@ def vouch(draft: Draft, peer: bytes, by: bytes) -> None:
     """The peer came through an introduction by the person `by`."""
     trust = raised(records.peer_at(draft.contents, peer).trust, introduced_by(by))
     draft.change(peer, {"trust": trust})
+    tell_of_namesakes(draft, peer)
 
 
 def tell_of_stranger(inbox: Inbox, invite: InviteRecord, expected: Expected) -> None:

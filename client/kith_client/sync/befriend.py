@@ -12,12 +12,12 @@ from kith_client.relations.accepting import Accepted, accept, check_link
 from kith_client.relations.invites import NewInvite, create_invite
 from kith_client.relations.pins import pin
 from kith_client.relations.records import DIRECTORY
-from kith_client.relations.suspicion import PersonChanged
 from kith_client.stamp import Edit
 from kith_client.sync.knock import fetch_greeting
 from kith_client.sync.look_up import Found, look_up
 from kith_client.sync.pull import pull
 from kith_client.sync.push import push_all, settle_pending
+from kith_client.sync.remembering import remembering
 from kith_client.sync.run import TRIES, sync
 from kith_client.transport import HomeServer
 from kith_client.vault import Event, Vault
@@ -98,11 +98,8 @@ async def _accept(
         known = pin(vault.contents, vault.stamp(), invite.host, invite.fingerprint) if pins else {}
         return {**accepted.edit, **known}
 
-    try:
+    async with remembering(vault):
         accepted = await commit_first(vault, server, decide, edit_of)
-    except PersonChanged as changed:
-        await vault.apply(changed.edit, [])
-        raise
     await vault.mirror.add_events([vault.seal_event(Event(vault.clock(), accepted.event, "me"))])
     await sync(vault, server)
     return accepted

@@ -24,6 +24,7 @@ from kith_client.relations.meeting import Met, Wishes
 from kith_client.stamp import Edit
 from kith_client.sync.pull import pull
 from kith_client.sync.push import push_all, settle_pending
+from kith_client.sync.remembering import remembering
 from kith_client.sync.run import TRIES, sync
 from kith_client.sync.ways import Shown, Typed
 from kith_client.transport import HomeServer
@@ -68,7 +69,11 @@ async def show_code(
     `NearbyUnavailable` where there is neither a server nor a local network.
     """
     own = await asyncio.to_thread(meeting.new_offer, vault.contents, vault.stamp(), _place(vault))
-    async with ten_minutes(), Shown.open(vault, server, nearby_only=nearby_only, network=network) as shown:
+    async with (
+        ten_minutes(),
+        remembering(vault),
+        Shown.open(vault, server, nearby_only=nearby_only, network=network) as shown,
+    ):
         async with vault.resting():  # people look something up while they wait for each other
             show(shown.code)
             line = await shown.line()
@@ -93,7 +98,11 @@ async def type_code(
     Raises what `show_code` raises, `Refused` (`meeting-broken-off` where the relationship is waiting now), the alarms
     `greeting-forged` and `person-changed`.
     """
-    async with ten_minutes(), Typed.open(vault, server, code, nearby_only=nearby_only, network=network) as typed:
+    async with (
+        ten_minutes(),
+        remembering(vault),
+        Typed.open(vault, server, code, nearby_only=nearby_only, network=network) as typed,
+    ):
         line = typed.line
         async with vault.resting():
             invite, opened = await _agree(line, vault, confirm, wishes)

@@ -6,9 +6,11 @@ import pytest
 from msgspec.structs import replace
 
 from kith_client.book.contacts import add_contact
+from kith_client.relations.homes import Place
 from kith_client.relations.introduced import agree, links_to_use
 from kith_client.relations.introduction_records import Introducing, introducings, introductions
 from kith_client.relations.invites import list_invites
+from kith_client.relations.meeting import Wishes, answer_offer, new_offer
 from kith_client.relations.records import own_persona, peers
 from kith_client.relations.suspicion import PersonChanged
 from kith_client.relations.verify import NumbersDiffer, mark_verified, safety_number_of
@@ -18,7 +20,7 @@ from kith_protocol.errors import Alarm, KithError, Refused
 from kith_protocol.gateway import Put, PutStatus
 from kith_protocol.handshake import answer_slot, make_answer
 from kith_protocol.introduction import MAX_INTRODUCTIONS, Introduce, IntroduceAnswer, IntroduceInvite, makes_invite
-from kith_protocol.invite import format_link, open_greeting, parse_link
+from kith_protocol.invite import format_link, open_greeting, parse_link, seal_greeting
 from kith_protocol.mailbox import new_mailbox, sign_put
 from tests.client.relations.acquaintances import (
     ANNA,
@@ -436,6 +438,46 @@ def test_the_real_person_who_answers_an_invite_for_the_contact_exposes_the_intro
     row = row_of(bob, false_carla)
     assert row is not None
     assert row.trust == "unverified"
+
+
+def test_the_real_person_met_in_person_exposes_the_introducer() -> None:
+    """For the same contact it is an alarm; without one, two peers of one name are."""
+    world, false_carla = in_between()
+    bob, carla = world["bob"], world["carla"]
+    take_false_one(world, bob, false_carla)
+    row = row_of(bob, false_carla)
+    assert row is not None
+    place = Place(f"https://{carla.host}", b"F" * 16)
+    own = new_offer(carla.contents, carla.stamp(), place)
+    opened = open_greeting(own.invite, seal_greeting(own, nonce=bytes(24)), bob.now)
+    wishes = Wishes.of(bob.contents, (), row.contact)
+    with pytest.raises(PersonChanged) as changed:
+        answer_offer(bob.contents, bob.stamp(), own.invite, opened, place, wishes)
+    assert f"It was {ANNA} who introduced the two of you" in changed.value.shown
+
+    met = answer_offer(bob.contents, bob.stamp(), own.invite, opened, place, Wishes())
+    bob.commit(met.edit)
+    (text,) = [str(c.value("text")) for c in of_kind(bob.contents, "issue").values()]
+    assert text.startswith(f"Two of your peers are called {CARLA}, and they are two persons.")
+    assert f"One of them was introduced to you by {ANNA}." in text
+
+
+def test_a_false_friend_beside_the_real_one_is_told() -> None:
+    """Bob knows Carla already, and is introduced to 'Carla' by the same name."""
+    world, false_carla = in_between()
+    bob = world["bob"]
+    world.connect("bob", "carla")
+    take_false_one(world, bob, false_carla)
+    texts = [str(c.value("text")) for c in of_kind(bob.contents, "issue").values()]
+    assert [text.startswith(f"Two of your peers are called {CARLA}") for text in texts] == [True]
+
+
+def test_two_peers_of_one_name_are_no_issue_where_nobody_introduced_them() -> None:
+    world, false_carla = in_between()
+    bob = world["bob"]
+    world.connect("bob", "carla")
+    bob.accept(false_carla.invite().link, false_carla.server)
+    assert of_kind(bob.contents, "issue") == {}
 
 
 def take_false_one_for(world: World, bob: Person, false_carla: Person, contact: bytes) -> None:
