@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from kith_protocol.chain import ZERO
 from kith_protocol.commit import CommitBody, parse_commit
 from kith_protocol.epoch import SealedKeys, key_names, open_epoch_key, open_previous_key, parse_keys
-from kith_protocol.errors import Alarm, AlarmCode
+from kith_protocol.errors import Alarm, AlarmCode, Refused
 from kith_protocol.member import MemberKeys
 
 
@@ -22,6 +22,18 @@ class EpochKeys:
     """The newest epoch whose key is known and from which the links lead to the first; 0 where there is none."""
     authors: Mapping[int, bytes]
     """Epoch → the member that began it."""
+
+    def check_passed_over(self, gone: frozenset[bytes]) -> None:
+        """No device follows a link that passes over an epoch whose author stays; `gone` are those who do not.
+
+        Raises `Refused` (`unread-epoch`).
+        """
+        for epoch, author in self.authors.items():
+            if epoch > self.linked and author not in gone:
+                raise Refused(
+                    "unread-epoch",
+                    f"What the device {device_digits(author)} began to write cannot be read here; remove that one too.",
+                )
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,14 +30,16 @@ async def fetch_vault(
     mark: tuple[int, bytes],
     progress: Progress,
     opening: OpenEpochs = open_epochs,
+    lists: dict[int, Mapping[bytes, bytes]] | None = None,
 ) -> Contents:
     """Fills `mirror` from the server. The records that say whose vault it is.
 
     `mark` is the number and hash of a commit that must be in the history, which must have this device as a member and
     be readable for it; (0, vault id) demands no more than that it is this vault's. `opening` may be content with less
-    than all epochs. Raises an `Alarm`.
+    than all epochs. `lists` is filled with the lists of changes, by the number of their commit. Raises an `Alarm`.
     """
     verifier = FeedVerifier(keys.vault, mark)
+    verifier.lists = lists
     await receive(mirror, server, verifier, progress)
     chain = verifier.finish()
     if keys.member.id not in chain.members:

@@ -89,6 +89,13 @@ async def list_devices(vault: Vault, chain: Chain | None = None) -> list[DeviceI
     return sorted(devices, key=lambda device: device.number)
 
 
+def removed_devices(vault: Vault, chain: Chain) -> list[DeviceInfo]:
+    """The devices that are none any more, by id: taking everything back may have broken off after the removal."""
+    last = chain.number + 1
+    gone = sorted(chain.removed)
+    return [DeviceInfo(id_, device_name(vault.contents, id_), last, 0, 0, False) for id_ in gone]
+
+
 async def add_device(vault: Vault, server: HomeServer, show: ShowCode, confirm: Confirm, *, as_qr: bool = False) -> str:
     """Shows a code, waits up to ten minutes for the new device, and adds it when the person agrees. Its name.
 

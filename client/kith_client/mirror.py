@@ -111,6 +111,11 @@ class Mirror:
 
         return await self._run(work)
 
+    async def commit_batches(self, work: Callable[[list[tuple[int, bytes]]], T]) -> list[T]:
+        """Calls `work` on the mirror's thread with batches of (number, commit) of all verified commits, in order."""
+        query = "SELECT number, raw FROM commits ORDER BY number"
+        return await self._run(lambda c: [work(rows) for rows in _batches(c, query)])
+
     async def record_batches(self, work: Callable[[list[tuple[bytes, bytes, bytes]]], T]) -> list[T]:
         """Calls `work` on the mirror's thread with batches of (id, hash, sealed record) of all verified records."""
         return await self._run(lambda c: [work(rows) for rows in _batches(c, "SELECT id, hash, blob FROM records")])

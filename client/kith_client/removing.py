@@ -10,7 +10,6 @@ import asyncio
 import os
 from typing import Final
 
-from kith_client.epoch_keys import EpochKeys, device_digits
 from kith_client.errors import HeadMoved
 from kith_client.relations.rekeying import demand_rekeys
 from kith_client.sync.building import MembershipStep, added_since, build_push, removing
@@ -74,7 +73,7 @@ async def _remove_unread(vault: Vault, server: HomeServer, member: bytes, keep: 
     """Commits the removal on a history that is verified, but not taken in; afterwards it can be."""
     chain, keys = await follow(vault, server)
     removed = _chosen(vault, chain, member, keep)
-    check_passed_over(keys, chain.removed | removed)
+    keys.check_passed_over(chain.removed | removed)
     step, epoch = _removal(chain, removed, keys.known[keys.linked])
     # It changes no record, so the tree stays what the commit before says.
     push = await asyncio.to_thread(
@@ -84,16 +83,6 @@ async def _remove_unread(vault: Vault, server: HomeServer, member: bytes, keep: 
     await server.push(vault.id, encode(push))
     await pull(vault, server)
     return removed
-
-
-def check_passed_over(keys: EpochKeys, gone: frozenset[bytes]) -> None:
-    """No other device follows a link that passes over an epoch whose author stays."""
-    for epoch, author in keys.authors.items():
-        if epoch > keys.linked and author not in gone:
-            raise Refused(
-                "unread-epoch",
-                f"What the device {device_digits(author)} began to write cannot be read here; remove that one too.",
-            )
 
 
 def _chosen(vault: Vault, chain: Chain, member: bytes, keep: frozenset[bytes]) -> frozenset[bytes]:

@@ -17,7 +17,6 @@ from kith_client.book.names import device_name
 from kith_client.epoch_keys import EpochKeys, find_epochs
 from kith_client.errors import HeadMoved
 from kith_client.relations.server_side import server_side
-from kith_client.removing import check_passed_over
 from kith_client.stamp import Contents, Edit
 from kith_client.sync.building import MembershipStep, build_push
 from kith_client.sync.following import REPAIRABLE, Shown, fetch_shown, merge_sides, sides_of
@@ -126,7 +125,7 @@ async def _plan(vault: Vault, server: HomeServer, progress: Progress) -> _Plan |
     commits = await vault.mirror.commits_with_keys(staged=True, whole=True)
     epochs = await asyncio.to_thread(find_epochs, vault.id, commits, vault.member, chain.commitments)
     removed = _to_remove(known, shown)
-    check_passed_over(epochs, chain.removed | removed)
+    epochs.check_passed_over(chain.removed | removed)
     there = chain.members.keys() | chain.removed
     added = [standing.member for id_, standing in known.members.items() if id_ not in there]
     return _Plan(shown, epochs, tuple(sorted(removed)), tuple(added))

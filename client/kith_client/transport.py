@@ -142,6 +142,11 @@ class HomeServer:
                     raise
             self._token = ""  # the session ended; open another, once
 
+    async def replaced(self, vault: bytes, after: int, record: bytes) -> wire.ReplacedPage:
+        """What was replaced or deleted in the last 30 days, after this place; for the paper key alone."""
+        answer = await self._expect("GET", f"/v1/vaults/{vault.hex()}/replaced?after={after}&record={record.hex()}")
+        return decode(answer.body, wire.ReplacedPage)
+
     # Moving; for the parts of a fill `sign_in` has to begin it
 
     async def begin_fill(self, begin: wire.BeginFill) -> wire.FillGrant:

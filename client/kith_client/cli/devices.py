@@ -13,7 +13,7 @@ from kith_client.cli.codes import draw_on_terminal, given_code, write_picture
 from kith_client.cli.online import default_device_name, new_passphrase, with_server
 from kith_client.cli.options import group, settings, subcommand
 from kith_client.cli.output import Output
-from kith_client.cli.session import ask_passphrase, home_of, run_async
+from kith_client.cli.session import ask_passphrase, ask_phrase, home_of, run_async
 from kith_client.contacts.text import search_key
 from kith_protocol.codes import CodeKind
 
@@ -111,27 +111,48 @@ async def _join(out: Output, code: str, server: str | None, name: str | None, no
         out.result({"vault": vault.id.hex(), "contacts": contacts, "devices": await _shapes(vault)})
 
 
-@subcommand(device_command, "remove", "kith device remove phone")
+@subcommand(device_command, "remove", "kith device remove phone", "kith device remove phone --stolen")
 @click.argument("device")
 @click.option("--keep", multiple=True, metavar="DEVICE", help="A device added since that stays.")
+@click.option("--stolen", is_flag=True, help="Replace all your keys with the recovery phrase, which is asked for.")
 @with_server
-async def device_remove(vault: Vault, server: HomeServer, out: Output, device: str, keep: tuple[str, ...]) -> None:
-    """Remove DEVICE, and those added since: whoever held it may have added them. It keeps what it had."""
-    from kith_client.linking import list_devices
+async def device_remove(
+    vault: Vault, server: HomeServer, out: Output, device: str, keep: tuple[str, ...], stolen: bool
+) -> None:
+    """Remove DEVICE, and those added since: whoever held it may have added them. It keeps what it had.
+
+    If it may be in a thief's hands, say --stolen: then your peers are shown by your recovery phrase that you are you,
+    and nothing that the thief did in your name counts any more. Where nobody can be asked, the phrase is read from
+    standard input.
+    """
+    from kith_client.errors import ServerUnreachable
+    from kith_client.linking import list_devices, removed_devices
     from kith_client.removing import newest_chain, remove_device
+    from kith_client.stolen import remove_stolen
     from kith_client.sync.run import sync
 
-    devices = await list_devices(vault, await newest_chain(vault, server))
-    gone = _resolve(devices, device)
+    chain = await newest_chain(vault, server)
+    devices = await list_devices(vault, chain)
+    gone = _resolve([*devices, *(removed_devices(vault, chain) if stolen else [])], device)
     stays = frozenset(_resolve(devices, each).id for each in keep)
     since = [each for each in devices if each.number > gone.number and not each.this and each.id not in stays]
     names = ", ".join(each.name for each in (gone, *since))
     if not out.confirm(f"Remove {names}?"):
         raise click.Abort
-    await remove_device(vault, server, gone.id, keep=stays)
+    if stolen:
+        phrase = await asyncio.to_thread(ask_phrase)
+        with out.counted("Taking back") as progress:
+            await remove_stolen(vault, server, gone.id, phrase, keep=stays, progress=progress)
+    else:
+        await remove_device(vault, server, gone.id, keep=stays)
     out.message(f"Removed {names}. What is written from now on cannot be read there.")
-    await sync(vault, server)
+    try:
+        await sync(vault, server)
+    except ServerUnreachable as error:
+        out.warn(f"{error} The next 'kith sync' gives your peers new keys.")
     _say_how_far(vault, out)
+    if stolen:
+        out.message("'kith issues' says what else to look at.")
     out.result({"devices": await _shapes(vault), **_renewed(vault)})
 
 

@@ -27,6 +27,8 @@ class _Device:
 
     name: str
     keep: tuple[str, ...]
+    stolen: bool
+    """Whether the lost devices may be in a thief's hands."""
     passphrase: str | None
 
 
@@ -44,6 +46,7 @@ class _Said:
 @click.option("--guardians", is_flag=True, help="With shares that guardians hand out, in place of the phrase.")
 @click.option("--name", metavar="NAME", help="What to call this device (else the machine's name).")
 @click.option("--keep", multiple=True, metavar="DEVICE", help="A device that is not lost, and stays.")
+@click.option("--stolen", is_flag=True, help="The lost devices may be in a thief's hands: replace all your keys.")
 @click.option("--no-passphrase", is_flag=True, help="Keep the device's key in a file that only you can read.")
 def recover_command(
     server: str | None,
@@ -51,6 +54,7 @@ def recover_command(
     guardians: bool,
     name: str | None,
     keep: tuple[str, ...],
+    stolen: bool,
     no_passphrase: bool,
 ) -> None:
     """Get the address book back with the recovery phrase, and remove all devices that are not kept.
@@ -61,7 +65,7 @@ def recover_command(
     id_ = None if vault is None else _vault_id(vault)
     if not guardians and (server is None or id_ is None):
         raise click.UsageError("Say with --server and --vault where the address book is.")
-    device = _Device(name or default_device_name(), keep, new_passphrase(no_passphrase))
+    device = _Device(name or default_device_name(), keep, stolen, new_passphrase(no_passphrase))
     out = Output(settings())
     if guardians:
         run_async(_with_guardians(out, _Said(server, id_), device))
@@ -167,6 +171,7 @@ async def _recover(out: Output, server: str, vault: bytes, phrase: str, device: 
             phrase,
             device.name,
             keep=device.keep,
+            stolen=device.stolen,
             passphrase=device.passphrase,
             progress=progress,
         )
@@ -190,6 +195,8 @@ async def go_on(out: Output, made: Recovered, about_phrase: str, phrase: str | N
             # Whatever it is, the next sync says it again; the phrase has to be shown now.
             out.warn(f"{error} The next 'kith sync' gives your peers new keys.")
         out.message(about_phrase)
+        if made.stolen:
+            out.message("Your peers are told of your new keys. 'kith issues' says what to look at.")
         document = {"vault": opened.id.hex(), "contacts": contacts, "removed": list(made.gone)}
         if phrase is None:
             out.result(document)

@@ -18,7 +18,7 @@ from kith_client.relations.introductions import INTRODUCE, Said, said
 from kith_client.relations.own_keys import PUT
 from kith_client.relations.payloads import payload_for, wanted
 from kith_client.relations.planning import SENDING, digest_for, narrowed
-from kith_client.relations.reclaiming import put_name, waiting_for
+from kith_client.relations.reclaiming import UNREACHED, put_name, waiting_for
 from kith_client.relations.records import RECEIPT, RECLAIM, Channel, Item
 from kith_client.relations.rekeying import REKEY
 from kith_client.relations.upkeep import acknowledged_versions
@@ -41,10 +41,6 @@ HANDSHAKE_SEQUENCE: Final = 1
 STATE: Final = "state"
 BYE: Final = "bye"
 BYE_SEQUENCE: Final = 1
-_UNREACHED: Final = (
-    "A peer has none of the mailboxes any more that are known here, so your new keys cannot be brought there. Make an "
-    "invite for them ('kith invite'); it connects you anew, and shows them that you are the same."
-)
 _SLOTS: Final = {
     REKEY: (SlotKind.REKEY, b""),
     STATE: (SlotKind.STATE, b""),
@@ -188,7 +184,7 @@ def _no_way(draft: Draft, channel: Channel, mailbox: bytes) -> None:
     if not left:
         ended = next_state(channel.state, RelationshipEvent.REPLACED)
         draft.change(channel.id, {"state": ended.value}, without=["step", RECLAIM])
-        draft.tell("alarm", channel.peer, _UNREACHED)
+        draft.tell("alarm", channel.peer, UNREACHED)
 
 
 def _note_receipt(draft: Draft, channel: Channel, what: str, version: int, mailbox: bytes) -> None:

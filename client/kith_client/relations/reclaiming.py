@@ -17,12 +17,17 @@ from kith_client.relations.records import FORMER, RECLAIM, Channel, InviteState
 from kith_client.relations.rekeying import MAX_RETIRED, RETIRED_FOR, STANDING, fresh_inbox
 from kith_client.stamp import Contents, Edit, Stamp, the_one
 from kith_protocol.encoding import Value, decode, encode
+from kith_protocol.errors import BadKey, BadSignature, DecodingError, Refused
 from kith_protocol.invite import Greeting
 from kith_protocol.mailbox import MailboxAddress
 from kith_protocol.reclaim import make_reclaim
 from kith_protocol.relationship import RelationshipState
 from kith_protocol.suite import KEY_BYTES, NONCE_BYTES, SEED_BYTES
 
+UNREACHED: Final = (
+    "A peer cannot be told of your new keys: none of the mailboxes is there any more that are known here, or what is "
+    "known of the peer's keys is damaged. An invite for them ('kith invite') connects you anew, and shows who you are."
+)
 MAX_FORMER: Final = 16
 """Mailboxes remembered of one peer: as many as it keeps itself after a newer one replaced them."""
 
@@ -34,12 +39,21 @@ def plan_reclaims(contents: Contents, stamp: Stamp) -> Edit:
     for channel in records.channels(contents):
         stands = channel.state in STANDING and records.has_peer(contents, channel)
         if channel.persona < number and stands and channel.established is not None:
-            reclaim(draft, channel, channel.established.peer_persona)
+            _take_back(draft, channel, channel.established.peer_persona)
     for invite in records.invites(contents):
         persona = records.persona_of(decode(invite.own.greeting, Greeting).persona)
         if invite.state is InviteState.OPEN and persona.number < number:
             draft.change(invite.id, {"state": InviteState.REVOKED.value})
     return draft.edit
+
+
+def _take_back(draft: Draft, channel: Channel, persona: bytes) -> None:
+    """Where what the vault knows of the peer is no statement of its root, there is nobody to seal to."""
+    try:
+        reclaim(draft, channel, persona)
+    except (BadSignature, BadKey, DecodingError, Refused):
+        draft.change(channel.id, {"state": RelationshipState.ENDED.value}, without=["step"])
+        draft.tell("alarm", channel.peer, UNREACHED)
 
 
 def own_number(contents: Contents) -> int:

@@ -63,13 +63,19 @@ def adding(chain: Chain, member: Member, epoch_key: bytes) -> MembershipStep:
 
 
 def removing(
-    chain: Chain, removed: frozenset[bytes], old_key: bytes, new_key: bytes, nonce: bytes
+    chain: Chain,
+    removed: frozenset[bytes],
+    old_key: bytes,
+    new_key: bytes,
+    nonce: bytes,
+    added: tuple[Member, ...] = (),
 ) -> tuple[MembershipStep, int]:
-    """Removes members and begins an epoch that they cannot read. The step, and the new epoch's number."""
+    """Removes members, adds some, and begins an epoch that those who went cannot read. The step, and the new epoch's
+    number."""
     epoch = chain.epoch + 1
     remaining = [standing.member for id_, standing in chain.members.items() if id_ not in removed]
-    keys = seal_epoch_key(new_key, chain.vault, epoch, remaining, previous=old_key, nonce=nonce)
-    step = MembershipStep((), tuple(sorted(removed)), keys, epoch_commitment(epoch, new_key))
+    keys = seal_epoch_key(new_key, chain.vault, epoch, [*remaining, *added], previous=old_key, nonce=nonce)
+    step = MembershipStep(added, tuple(sorted(removed)), keys, epoch_commitment(epoch, new_key))
     return step, epoch
 
 

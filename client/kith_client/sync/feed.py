@@ -5,6 +5,7 @@ Pure: frames in, what to stage out, or an alarm. The caller stages what `take` r
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final, NoReturn
 
@@ -63,6 +64,8 @@ class FeedVerifier:
         self._mark, self._mark_hash = mark
         self.total = 0
         """Records that the server announced, for a progress bar."""
+        self.lists: dict[int, Mapping[bytes, bytes]] | None = None
+        """Where somebody wants to know them: the lists of changes, by the number of their commit."""
         self.unlisted = -1
         """Number of the last commit that came without its list of changes."""
         self._head = (-1, b"")
@@ -146,6 +149,8 @@ class FeedVerifier:
             # The horizon moved while the server was streaming: what older lists name may be gone or written anew.
             self._listed.clear()
             self.unlisted = commit.body.number
+        if self.lists is not None and changes is not None:
+            self.lists[commit.body.number] = changes
         staged = Staged([(commit.body.number, frame.commit, frame.keys)])
         for record, hash_ in (changes or {}).items():
             self._listed[record] = (commit.body.number, hash_)
