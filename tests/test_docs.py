@@ -173,7 +173,7 @@ def test_the_docs_hold_many_calls() -> None:
         "```\nKITH_PASSPHRASE=x kith --home a sync --hard > out\n```",
         "```\nrunuser -u kith-server -- /opt/kithbook/bin/kith-server \\\n    tokens --data x\n```",
         "Say `kith undo`.",
-        "Say `kith device remove --stolen`.",
+        "Say `kith device remove --burned`.",
     ],
 )
 def test_a_wrong_call_is_noticed(text: str) -> None:

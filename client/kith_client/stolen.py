@@ -11,12 +11,14 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 
+from kith_client.errors import ServerRefused
 from kith_client.home import Home
 from kith_client.mirror import Mirror
 from kith_client.online import signed_in
 from kith_client.paper import Found, Paper, PaperWork, Plan, wrong_phrase
 from kith_client.relations.theft import after_theft
 from kith_client.relations.undoing import worth_keeping
+from kith_client.removing import newest_chain
 from kith_client.sync.building import added_since
 from kith_client.sync.pull import pull
 from kith_client.sync.push import settle_pending
@@ -24,6 +26,7 @@ from kith_client.sync.receiving import Progress, no_progress
 from kith_client.transport import HomeServer
 from kith_client.vault import Vault
 from kith_client.versions import read_histories
+from kith_protocol.chain import Chain
 from kith_protocol.errors import KithError, Refused
 from kith_protocol.member import MemberKind
 from kith_protocol.phrase import entropy_of, paper_keys, root_key
@@ -70,6 +73,17 @@ async def remove_stolen(
     return len(plan.removed)
 
 
+async def members_now(vault: Vault, server: HomeServer) -> Chain:
+    """Who is a member, by the server's verified history. Raises `Refused` (`device-removed`) where this device is none:
+    the thief was faster."""
+    try:
+        return await newest_chain(vault, server)
+    except ServerRefused as refusal:
+        if refusal.code != "not-a-member":
+            raise
+        raise _removed_first() from None
+
+
 async def taking_back(work: PaperWork, found: Found, plan: Plan, root: HybridSignKey) -> Plan:
     """`plan`, and with it all that takes relationships back; `root` is the person's."""
     found.check(plan.removed)
@@ -83,17 +97,21 @@ def _chosen(found: Found, this: bytes, member: bytes, keep: frozenset[bytes]) ->
     """This device stays, also if it was added after the stolen one: who types the phrase on it is its person."""
     chain = found.chain
     if this not in chain.members:
-        raise Refused(
-            "device-removed",
-            "This device was removed from the address book. 'kith recover --stolen' in another folder (--home) takes "
-            "everything back with the phrase.",
-        )
+        raise _removed_first()
     standing = chain.members.get(member)
     if standing is None and member in chain.removed:
         return frozenset()
     if standing is None or standing.member.kind is not MemberKind.DEVICE:
         raise Refused("no-such-device", "There is no such device; see 'kith device'.")
     return frozenset({member}) | (added_since(chain, member) - keep - {this, chain.paper})
+
+
+def _removed_first() -> Refused:
+    return Refused(
+        "device-removed",
+        "This device was removed from the address book. 'kith recover --stolen' in another folder (--home) takes "
+        "everything back with the phrase.",
+    )
 
 
 @asynccontextmanager

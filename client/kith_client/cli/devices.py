@@ -128,10 +128,10 @@ async def device_remove(
     from kith_client.errors import ServerUnreachable
     from kith_client.linking import list_devices, removed_devices
     from kith_client.removing import newest_chain, remove_device
-    from kith_client.stolen import remove_stolen
+    from kith_client.stolen import members_now, remove_stolen
     from kith_client.sync.run import sync
 
-    chain = await newest_chain(vault, server)
+    chain = await (members_now if stolen else newest_chain)(vault, server)
     devices = await list_devices(vault, chain)
     gone = _resolve([*devices, *(removed_devices(vault, chain) if stolen else [])], device)
     stays = frozenset(_resolve(devices, each).id for each in keep)
