@@ -340,6 +340,14 @@ async def test_webfinger_does_not_know_what_is_no_address_of_this_server(
     assert (answer.status, answer.code) == (404, "not-found")
 
 
+async def test_webfinger_finds_nobody_under_a_name_that_no_one_can_have_even_if_its_hash_was_taken(site: Site) -> None:
+    """The server sees hashes only, so a vault may hold one of a name that is none."""
+    eve = await site.join()
+    for name in ("", "no such name"):
+        assert (await eve.take_handle(name, SECRET)).status == 204
+        assert (await finger_handle(site, name)).status == 404
+
+
 async def test_pages_of_others_may_read_webfinger_and_nothing_else_of_this_server(site: Site, anna: Person) -> None:
     asked = [f"?resource=acct:anna@{site.host}", f"?resource=acct:bob@{site.host}", ""]
     answers = [await finger(site, query) for query in asked]
