@@ -67,6 +67,8 @@ class DeviceInfo:
     """When it was added, in milliseconds since 1970, by the clock of the device that added it; 0: not known here."""
     last: int
     """When it last wrote something, by its own clock; 0: not known here."""
+    last_commit: int
+    """Number of the last commit that it wrote."""
     this: bool
 
 
@@ -82,6 +84,7 @@ async def list_devices(vault: Vault, chain: Chain | None = None) -> list[DeviceI
             each.added,
             times.get(each.added, 0),
             times.get(each.last, 0),
+            each.last,
             each.member.id == vault.member.id,
         )
         for each in standing
@@ -93,7 +96,7 @@ def removed_devices(vault: Vault, chain: Chain) -> list[DeviceInfo]:
     """The devices that are none any more, by id: taking everything back may have broken off after the removal."""
     last = chain.number + 1
     gone = sorted(chain.removed)
-    return [DeviceInfo(id_, device_name(vault.contents, id_), last, 0, 0, False) for id_ in gone]
+    return [DeviceInfo(id_, device_name(vault.contents, id_), last, 0, 0, 0, False) for id_ in gone]
 
 
 async def add_device(vault: Vault, server: HomeServer, show: ShowCode, confirm: Confirm, *, as_qr: bool = False) -> str:

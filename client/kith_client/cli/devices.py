@@ -156,6 +156,29 @@ async def device_remove(
     out.result({"devices": await _shapes(vault), **_renewed(vault)})
 
 
+@subcommand(device_command, "rename", "kith device rename phone 'old phone'")
+@click.argument("device")
+@click.argument("name")
+def device_rename(device: str, name: str) -> None:
+    """Call DEVICE by another NAME, on all devices."""
+    run_async(_rename(Output(settings()), device, name))
+
+
+async def _rename(out: Output, device: str, name: str) -> None:
+    from kith_client.book.devices import rename_device
+    from kith_client.book.events import entry
+    from kith_client.linking import list_devices
+    from kith_client.vault import Vault
+
+    async with await Vault.open(home_of(settings()), ask_passphrase) as vault:
+        devices = await list_devices(vault)
+        found = _resolve(devices, device)
+        others = [each.name for each in devices if each.id != found.id]
+        edit = rename_device(vault.contents, vault.stamp(), found.id, name, others)
+        await vault.apply(edit, [entry(f"called the device {found.name} {name.strip()}")])
+        _answer(await _shapes(vault), {}, out)
+
+
 def _resolve(devices: list[DeviceInfo], text: str) -> DeviceInfo:
     wanted = text.strip().lower()
     found = [each for each in devices if each.id.hex().startswith(wanted) or search_key(each.name) == search_key(text)]
@@ -193,10 +216,16 @@ def _say_how_far(vault: Vault, out: Output) -> None:
 def _answer(shapes: list[dict[str, Any]], renewed: dict[str, Any], out: Output) -> None:
     def show() -> None:
         rows = [
-            (each["id"][:8], each["name"] + (" (this one)" if each["this"] else ""), each["added"], each["last_seen"])
+            (
+                each["id"][:8],
+                each["name"] + (" (this one)" if each["this"] else ""),
+                each["added"],
+                each["last_seen"],
+                str(each["last_commit"]),
+            )
             for each in shapes
         ]
-        out.table(("Id", "Device", "Added", "Last wrote"), rows)
+        out.table(("Id", "Device", "Added", "Last wrote", "Commit"), rows)
 
     out.result({"devices": shapes, **renewed}, show)
 
@@ -211,6 +240,7 @@ async def _shapes(vault: Vault) -> list[dict[str, Any]]:
             "name": each.name,
             "added": iso_time(each.added),
             "last_seen": iso_time(each.last),
+            "last_commit": each.last_commit,
             "this": each.this,
         }
         for each in await list_devices(vault)
