@@ -31,6 +31,7 @@ LOCAL = [
     ["due"],
     ["note", "done", "NOTE"],
     ["share", "note", "NOTE", "--with", "Bob"],
+    ["share", "card", "Carla", "--with", "Bob"],
     ["preview", "Bob"],
     ["unshare", "note", "NOTE", "--with", "Bob"],
     ["note", "rm", "NOTE"],

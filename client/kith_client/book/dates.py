@@ -18,6 +18,8 @@ _NEAR: Final = {"today": 0, "tomorrow": 1, "yesterday": -1}
 _UNITS: Final = {"d": "day", "day": "day", "w": "week", "week": "week", "m": "month", "month": "month", "mo": "month",
                  "y": "year", "year": "year"}  # fmt: skip
 _AMOUNT = re.compile(r"(?:in\s+)?(\d{1,5}|an?|one)\s*(days?|weeks?|months?|years?|mo|[dwmy])")
+_DAYS: Final = ("BDAY", "ANNIVERSARY", "DEATHDATE")
+"""Properties that are a day."""
 _HINT: Final = "Write a date like 2027-03-01, or 'tomorrow', 'monday', 'in 3 weeks', '7d'."
 
 
@@ -38,9 +40,24 @@ def parse_date(text: str, today: date) -> date:
     return _iso(words)
 
 
+def dated(prop: str, text: str, today: date) -> str:
+    """What to store for a typed value: of a day, where it is given in words such as "tomorrow", its ISO date.
+
+    A date that a card may have (1990-05-01, --0501), and text that is no date, stay as they are.
+    """
+    if prop.partition("-")[0].upper() not in _DAYS or not text.strip()[:1].isalpha():
+        return text
+    try:
+        return parse_date(text, today).isoformat()
+    except BadValue:
+        return text
+
+
 def parse_duration(text: str, today: date) -> int:
-    """Days from `today` that a span such as "7d" or "2 weeks" covers. Raises `BadValue`."""
+    """Days from `today` that a span such as "7d" or "2 weeks" covers. Raises `BadValue`, also for an "m"."""
     amount = _AMOUNT.fullmatch(" ".join(text.casefold().split()))
+    if amount is not None and amount[2] == "m":
+        raise BadValue("'m' could be minutes or months. A span has at least a day: write one like '30d' or '1 month'.")
     if amount is None:
         raise BadValue("This is no span of time. Write one like '7d', '3 weeks' or '2 months'.")
     return (_later(today, amount) - today).days

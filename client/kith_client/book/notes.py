@@ -6,11 +6,13 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Final
 
-from kith_client.book.layers import MINE, Layers
+from kith_client.book.layers import MINE, Layers, peer_id
 from kith_client.book.names import words
-from kith_client.book.problems import BadValue, checked_text
+from kith_client.book.problems import BadValue, NotAllowed, checked_text
 from kith_client.book.properties import put_units
+from kith_client.book.resolve import resolve_id
 from kith_client.relations.peers import TheirNote
+from kith_client.relations.records import SHARE
 from kith_client.stamp import Contents, Edit, Stamp, of_kind
 from kith_protocol.content import Content
 
@@ -72,6 +74,35 @@ def list_notes(contents: Contents, contact: bytes | None = None) -> list[Note]:
 def remind_no_more(contents: Contents, stamp: Stamp, note: bytes) -> Edit:
     """The note stays, its reminder goes."""
     return {note: put_units(contents[note], stamp, {"remind": None})}
+
+
+def own_note(contents: Contents, text: str) -> bytes:
+    """The note of mine with this id, or the start of it. Raises `NotFound`, `Ambiguous`, `NotAllowed` for a peer's."""
+    where = "'kith note list' shows them all."
+    mine = {record.hex() for record in of_kind(contents, "note")}
+    theirs = {note.id: note.peer for note in Layers(contents).shared.notes()}
+    found = resolve_id(dict.fromkeys([*mine, *theirs]), text, "note", where, lambda _: "")
+    if found in mine:
+        return bytes.fromhex(found)
+    layers = Layers(contents)
+    peers = of_kind(contents, "peer")
+    name = next(layers.peer_names(each)[0] for each in peers if peer_id(contents, each) == theirs[found])
+    what = "can only be read; they can take it back. To be rid of it: 'kith forget' ends the relationship."
+    raise NotAllowed(f"This note is a peer's: it {what}", shown=f"This note is {name}'s: it {what}")
+
+
+def subject_of(contents: Contents, note: bytes) -> tuple[str, bytes | None]:
+    """What the person is called whom a note is about, and their contact."""
+    contact = contents[note].value("contact")
+    return Layers(contents).name(contact), contact if isinstance(contact, bytes) else None
+
+
+def readers_of(contents: Contents, note: bytes) -> list[str]:
+    """The names of the peers with whom a note is shared."""
+    layers, unit = Layers(contents), SHARE + note.hex()
+    return sorted(
+        layers.peer_names(peer)[0] for peer, content in of_kind(contents, "peer").items() if unit in content.units
+    )
 
 
 def remove_note(note: bytes) -> Edit:

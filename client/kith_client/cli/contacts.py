@@ -6,6 +6,7 @@ import click
 
 from kith_client.book.choosing import given_property
 from kith_client.book.contacts import add_contact, remove_contact, set_property, unset_property
+from kith_client.book.dates import dated
 from kith_client.book.events import entry
 from kith_client.book.layers import MINE, Layers
 from kith_client.book.listing import Row, list_contacts
@@ -18,7 +19,7 @@ from kith_client.cli.notes import show_notes
 from kith_client.cli.options import command
 from kith_client.cli.output import Output
 from kith_client.cli.seam import Book
-from kith_client.cli.session import with_book
+from kith_client.cli.session import today_of, with_book
 from kith_client.contacts.views import text_of
 from kith_client.stamp import Edit
 
@@ -98,7 +99,8 @@ async def add_command(
 ) -> None:
     """Add a contact called NAME."""
     given = [(prop, text) for option, prop in _TYPED.items() for text in typed[option]]
-    properties = [given_property(prop, value_of(prop, text)) for prop, text in (*given, *others)]
+    today = today_of(book)
+    properties = [given_property(prop, dated(prop, value_of(prop, text), today)) for prop, text in (*given, *others)]
     edit, contact = add_contact(book.stamp(), name, properties)
     await book.apply(edit, [entry(f"added contact {name}", contact)])
     out.message(f"Added {name} ({contact.hex()[:8]}).")
@@ -118,7 +120,8 @@ async def set_command(
     """Set PROPERTY (a vCard name, or a property's id) of CONTACT to VALUE."""
     found = resolve_contact(book.contents, contact)
     params = (("TYPE", tuple(types)),) if types else ()
-    edit, key = set_property(book.contents, book.stamp(), found, prop, value_of(prop, value), params, add)
+    text = dated(prop, value_of(prop, value), today_of(book))
+    edit, key = set_property(book.contents, book.stamp(), found, prop, text, params, add)
     await _changed(book, out, found, edit, f"set {key.partition('-')[0]} of", key)
 
 

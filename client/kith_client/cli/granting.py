@@ -20,8 +20,15 @@ from kith_client.cli.session import with_book
 from kith_client.contacts.model import Property
 from kith_client.contacts.views import text_of
 from kith_client.relations.introducing import offers_to
+from kith_client.relations.payloads import wanted
+from kith_client.relations.peers import shared_properties
+from kith_client.relations.records import peer_at
 from kith_client.relations.splits import splits
-from kith_client.stamp import Contents
+from kith_client.stamp import Contents, of_kind, overlay
+from kith_protocol.share import ContactCard, SharedNote
+
+Views = dict[str, list[Property]]
+"""Peer id → what that peer sees."""
 
 
 @command("grant", "kith grant Bob private", "kith grant Fencing family")
@@ -45,12 +52,25 @@ async def withdraw_command(book: Book, out: Output, target: str, facet: str) -> 
     """Take FACET back from a peer or a circle. What somebody has read cannot be unread."""
     found = resolve_target(book.contents, target)
     edit = withdraw(book.contents, book.stamp(), found, facet)
+    _say_what_goes(out, book.contents, views(book.contents, found), views(overlay(book.contents, edit), found))
     await book.apply(edit, [f"withdrew {facet_name(facet)} from {found.name}"])
     through = still_granted_by(book.contents, found, facet)
     out.message("Withdrawn.")
     if through:
         out.warn(f"The peer still sees it through: {', '.join(through)}.")
     _answer(book, out, views(book.contents, found))
+
+
+def _say_what_goes(out: Output, contents: Contents, now: Views, then: Views) -> None:
+    """Before it is done: what disappears from whose address book."""
+    lost = {peer: [prop for prop in view if prop not in then[peer]] for peer, view in now.items()}
+    names = _names(contents, lost)
+    for peer, props in lost.items():
+        if props:
+            what = ", ".join(f"{prop.key} {text_of(prop)}" for prop in props)
+            out.message(f"At the next syncs this disappears from the address book of {names[peer]}: {what}.")
+    if any(lost.values()):
+        out.message("What was read or copied stays with them.")
 
 
 @command("preview", "kith preview Bob")
@@ -61,12 +81,25 @@ async def preview_command(book: Book, out: Output, peer: str) -> None:
     found = resolve_peer(book.contents, peer)
     view = view_of(book.contents, found)
     shared = [*shared_with(book.contents, found), *_introductions(book, found), *_guardian(book, found)]
+    payloads = wanted(book.contents, peer_at(book.contents, found)).payloads
+    inside = {each.id: _inside(payloads.get(each.id)) for each in shared}
 
     def show() -> None:
         _show_view(out, view)
-        _show_shared(out, shared)
+        _show_shared(out, shared, inside)
 
-    out.result({"view": shapes.view(view), "shared": [_shape(each) for each in shared]}, show)
+    out.result({"view": shapes.view(view), "shared": [{**_shape(each), **inside[each.id]} for each in shared]}, show)
+
+
+def _inside(payload: object) -> dict[str, Any]:
+    """What goes to the peer of a shared card or note, exactly."""
+    match payload:
+        case ContactCard():
+            return {"properties": shapes.view(shared_properties(payload.properties))}
+        case SharedNote():
+            return {"text": payload.text}
+        case _:
+            return {}
 
 
 def _introductions(book: Book, peer: bytes) -> list[Shared]:
@@ -105,7 +138,11 @@ async def unshare_command(book: Book, out: Output, kind: str, item: str, peer: s
     """Take a note or card back from PEER. What somebody has read cannot be unread."""
     found, to = _item(book.contents, kind, item), resolve_peer(book.contents, peer)
     name = Layers(book.contents).peer_names(to)[0]
-    await book.apply(unshare(book.contents, book.stamp(), found, to), [f"took a {kind} back from {name}"])
+    edit = unshare(book.contents, book.stamp(), found, to)
+    out.message(
+        f"At the next syncs the {kind} disappears from the address book of {name}. What was read or copied stays there."
+    )
+    await book.apply(edit, [f"took a {kind} back from {name}"])
     out.message(f"Taken back from {name} at the next sync.")
     out.result({"version": version(book.contents, to, found)})
 
@@ -116,8 +153,8 @@ def _item(contents: Contents, kind: str, item: str) -> bytes:
     return resolve_record(contents, "note", item, "note", "'kith note list' shows them all.")
 
 
-def _answer(book: Book, out: Output, found: dict[str, list[Property]]) -> None:
-    names = {peer_id(book.contents, record): name for record, name in _peers(book.contents, found)}
+def _answer(book: Book, out: Output, found: Views) -> None:
+    names = _names(book.contents, found)
 
     def show() -> None:
         for peer, view in found.items():
@@ -127,21 +164,29 @@ def _answer(book: Book, out: Output, found: dict[str, list[Property]]) -> None:
     out.result({"views": {peer: shapes.view(view) for peer, view in found.items()}}, show)
 
 
-def _peers(contents: Contents, wanted: dict[str, Any]) -> list[tuple[bytes, str]]:
-    layers = Layers(contents)
-    records = [record for record, content in contents.items() if content.kind == "peer"]
-    return [(record, layers.peer_names(record)[0]) for record in records if peer_id(contents, record) in wanted]
+def _names(contents: Contents, of: Views) -> dict[str, str]:
+    """Peer id → what the peer is called."""
+    layers, peers = Layers(contents), of_kind(contents, "peer")
+    named = {peer_id(contents, record): layers.peer_names(record)[0] for record in peers}
+    return {peer: named[peer] for peer in of}
 
 
 def _show_view(out: Output, view: list[Property]) -> None:
     out.table(("Property", "Value"), [(prop.key, text_of(prop)) for prop in view], whole=True)
 
 
-def _show_shared(out: Output, shared: list[Shared]) -> None:
+def _show_shared(out: Output, shared: list[Shared], inside: dict[str, dict[str, Any]]) -> None:
     if shared:
         out.line()
         rows = [(each.kind, each.id[:8], each.name, str(each.version)) for each in shared]
         out.table(("Shared", "Id", "About", "Version"), rows)
+    for each in shared:
+        if "properties" in inside[each.id]:
+            out.line(f"\nThe card of {each.name} as the peer has it:", lines=True)
+            values = [(prop["name"], prop["value"]) for prop in inside[each.id]["properties"]]
+            out.table(("Property", "Value"), values, whole=True)
+        elif "text" in inside[each.id]:
+            out.line(f"\nThe note on {each.name}: {inside[each.id]['text']}", lines=True)
 
 
 def _shape(each: Shared) -> dict[str, object]:

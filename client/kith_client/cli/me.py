@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import click
 
+from kith_client.book.dates import dated
 from kith_client.book.me import Mine, my_card, set_mine, unset_mine
 from kith_client.cli import shapes
 from kith_client.cli.files import value_of
 from kith_client.cli.options import group, subcommand
 from kith_client.cli.output import Output
 from kith_client.cli.seam import Book
-from kith_client.cli.session import with_book
+from kith_client.cli.session import today_of, with_book
 from kith_client.contacts.model import lead_property
 from kith_client.contacts.views import text_of
 
@@ -52,7 +53,8 @@ async def me_set(
 ) -> None:
     """Set PROPERTY (a vCard name, or a property's id) of my card to VALUE, in these facets."""
     params = (("TYPE", tuple(types)),) if types else ()
-    edit, key = set_mine(book.contents, book.stamp(), prop, value_of(prop, value), facets, params, add)
+    text = dated(prop, value_of(prop, value), today_of(book))
+    edit, key = set_mine(book.contents, book.stamp(), prop, text, facets, params, add)
     await book.apply(edit, [f"set {key.partition('-')[0]} on my card"])
     await _answer(book, out, "Set.", key)
 

@@ -11,7 +11,7 @@ import click
 from kith_client.book.dates import iso_time, parse_duration
 from kith_client.book.events import entry
 from kith_client.book.facets import facet_name, facets_of_peer, facets_on_my_card
-from kith_client.book.layers import Layers
+from kith_client.book.layers import BY_PEER, Layers
 from kith_client.book.resolve import resolve_contact, resolve_peer, resolve_record
 from kith_client.cli.codes import draw_on_terminal, given_code, write_picture
 from kith_client.cli.online import with_server
@@ -218,6 +218,7 @@ def _peer(layers: Layers, row: PeerRow) -> dict[str, Any]:
         "id": row.id,
         "contact": row.contact.hex(),
         "name": layers.peer_names(row.record)[0],
+        "named_by": "me" if layers.peer_called(row.record).own else "peer",
         "host": row.host,
         "state": row.state,
         "trust": row.trust,
@@ -233,11 +234,17 @@ def _show_peers(out: Output, peers: list[dict[str, Any]]) -> None:
     if not peers:
         out.message("No peers. 'kith invite' makes a link that connects somebody with you.")
         return
-    columns = ("name", "host", "state")
+    columns = ("host", "state")
     rows = [
-        (peer["id"][:8], *(peer[key] for key in columns), _trust(peer), ", ".join(peer["facets"])) for peer in peers
+        (peer["id"][:8], _named(peer), *(peer[key] for key in columns), _trust(peer), ", ".join(peer["facets"]))
+        for peer in peers
     ]
     out.table(("Id", "Name", "Server", "State", "Trust", "Facets granted"), rows)
+
+
+def _named(peer: dict[str, Any]) -> str:
+    """A peer may call itself anything, so its own word is marked as such."""
+    return f"{peer['name']} {BY_PEER}" if peer["named_by"] == "peer" else str(peer["name"])
 
 
 def _trust(peer: dict[str, Any]) -> str:

@@ -11,15 +11,23 @@ from kith_client.book.due import Due, due
 from kith_client.book.events import entry
 from kith_client.book.layers import Layers
 from kith_client.book.names import short_ids
-from kith_client.book.notes import KINDS, Note, add_note, list_notes, remind_no_more, remove_note
-from kith_client.book.resolve import resolve_contact, resolve_record
+from kith_client.book.notes import (
+    KINDS,
+    Note,
+    add_note,
+    list_notes,
+    own_note,
+    readers_of,
+    remind_no_more,
+    remove_note,
+    subject_of,
+)
+from kith_client.book.resolve import resolve_contact
 from kith_client.cli import shapes
 from kith_client.cli.options import command, group, subcommand
 from kith_client.cli.output import Output
 from kith_client.cli.seam import Book
 from kith_client.cli.session import one_line, today_of, with_book
-
-_WHERE = "'kith note list' shows them all."
 
 
 @group("note", 'kith note add Carla "met at PyCon" --remind "in 3 weeks"', "kith note list Carla")
@@ -60,10 +68,16 @@ async def note_list(book: Book, out: Output, contact: str | None) -> None:
 @with_book
 async def note_rm(book: Book, out: Output, note_id: str) -> None:
     """Remove a note."""
-    note = resolve_record(book.contents, "note", note_id, "note", _WHERE)
-    if not out.confirm("Remove this note for good?", unattended=True):
+    note = own_note(book.contents, note_id)
+    name, contact = subject_of(book.contents, note)
+    have = readers_of(book.contents, note)
+    if have:
+        out.message(
+            f"It disappears from the address book of {', '.join(have)} too. What was read or copied stays there."
+        )
+    if not out.confirm(f"Remove this note on {name} for good?", unattended=True):
         raise click.Abort
-    await book.apply(remove_note(note), ["removed a note"])
+    await book.apply(remove_note(note), [entry(f"removed a note on {name}", contact)])
     out.message("Removed the note.")
     out.result({"id": note.hex()})
 
@@ -73,8 +87,10 @@ async def note_rm(book: Book, out: Output, note_id: str) -> None:
 @with_book
 async def note_done(book: Book, out: Output, note_id: str) -> None:
     """Keep a note, and be reminded of it no more."""
-    note = resolve_record(book.contents, "note", note_id, "note", _WHERE)
-    await book.apply(remind_no_more(book.contents, book.stamp(), note), ["settled a reminder"])
+    note = own_note(book.contents, note_id)
+    name, contact = subject_of(book.contents, note)
+    edit = remind_no_more(book.contents, book.stamp(), note)
+    await book.apply(edit, [entry(f"settled a reminder on {name}", contact)])
     out.message("The reminder is settled; the note stays.")
     out.result({"id": note.hex()})
 

@@ -104,7 +104,7 @@ class TheirLayer:
         for peer in self._peers:
             if peer.contact == contact:
                 for _, card in self._payloads(peer, ShareKind.MY_CARD, CardView):
-                    found += [(prop, peer.person.hex()) for prop in _properties(card.properties)]
+                    found += [(prop, peer.person.hex()) for prop in shared_properties(card.properties)]
         return found
 
     def notes(self) -> list[TheirNote]:
@@ -128,7 +128,9 @@ class TheirLayer:
     def cards(self) -> list[TheirCard]:
         """The cards of others that peers share."""
         return [
-            TheirCard(item.id.hex(), peer.person.hex(), peer.contact, card.label, tuple(_properties(card.properties)))
+            TheirCard(
+                item.id.hex(), peer.person.hex(), peer.contact, card.label, tuple(shared_properties(card.properties))
+            )
             for peer in self._peers
             for item, card in self._payloads(peer, ShareKind.CONTACT_CARD, ContactCard)
         ]
@@ -215,7 +217,7 @@ def _row(peer: PeerRecord, channel: Channel, updated: int | None) -> PeerRow:
     )
 
 
-def _properties(shared: tuple[SharedProperty, ...]) -> Iterator[Property]:
+def shared_properties(shared: tuple[SharedProperty, ...]) -> Iterator[Property]:
     """Those that are properties at all: a peer may send any text as a name."""
     for item in shared:
         params = [[name, list(values)] for name, values in item.params]

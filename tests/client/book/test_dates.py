@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kith_client.book.dates import add_months, date_of, iso_time, milliseconds_of, parse_date, parse_duration
+from kith_client.book.dates import add_months, date_of, dated, iso_time, milliseconds_of, parse_date, parse_duration
 from kith_client.book.problems import BadValue
 
 MONDAY = date(2026, 11, 23)
@@ -64,6 +64,29 @@ def test_the_end_of_a_month_is_kept_inside_the_month() -> None:
 @pytest.mark.parametrize(("text", "days"), [("7d", 7), ("3 weeks", 21), ("2 months", 61), ("1y", 365), ("a day", 1)])
 def test_a_span_is_so_many_days(text: str, days: int) -> None:
     assert parse_duration(text, MONDAY) == days
+
+
+@pytest.mark.parametrize("text", ["1m", "in 30 m", "2M"])
+def test_a_span_that_could_be_minutes_or_months_is_refused_and_says_so(text: str) -> None:
+    with pytest.raises(BadValue, match=r"minutes or months.*'30d' or '1 month'"):
+        parse_duration(text, MONDAY)
+
+
+@pytest.mark.parametrize(
+    ("prop", "text", "stored"),
+    [
+        ("bday", "tomorrow", "2026-11-24"),
+        ("BDAY-0001a2b3c4d5", "Yesterday", "2026-11-22"),
+        ("anniversary", "in 3 weeks", "2026-12-14"),
+        ("bday", "1990-05-01", "1990-05-01"),
+        ("bday", "--0501", "--0501"),
+        ("bday", "circa 1800", "circa 1800"),
+        ("note", "tomorrow", "tomorrow"),
+        ("title", "monday", "monday"),
+    ],
+)
+def test_a_day_in_words_is_stored_as_a_date_where_a_property_is_a_day(prop: str, text: str, stored: str) -> None:
+    assert dated(prop, text, MONDAY) == stored
 
 
 @pytest.mark.parametrize("text", ["monday", "2027-01-01", "", "d", "7"])

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from datetime import date
+from itertools import pairwise
 
 from tests.client.cli.kith import Kith, keys, lines
 
@@ -155,3 +157,13 @@ def test_options_may_stand_before_or_after_the_command(kith: Kith) -> None:
         assert kith(*args).document["ok"] is True
     assert kith("note", "--json", "list").document == {"ok": True, "notes": []}
     assert kith("circle", "--json").document == {"ok": True, "circles": []}
+
+
+def test_a_birthday_in_words_is_stored_as_a_date(kith: Kith) -> None:
+    kith.do("add", "Carla", "--bday", "yesterday")
+    kith.do("set", "carla", "anniversary", "tomorrow")
+    kith.do("me", "set", "bday", "today", "--facet", "family")
+    shown = {prop["name"]: prop["value"] for prop in kith.do("show", "carla")["properties"]}
+    mine = {prop["name"]: prop["value"] for prop in kith.do("me")["properties"]}
+    dates = [date.fromisoformat(text) for text in (shown["BDAY"], mine["BDAY"], shown["ANNIVERSARY"])]
+    assert [(after - before).days for before, after in pairwise(dates)] == [1, 1]

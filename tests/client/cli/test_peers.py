@@ -50,7 +50,16 @@ def test_peers_are_listed(anna: Kith) -> None:
         "unverified",
     )
     assert peer["facets"] == ["work"]
-    assert lines(anna("peers").out)[1] == f"{peer['id'][:8]} Bob Klein bob.example connected unverified work"
+    assert peer["named_by"] == "peer"
+    shown = "Bob Klein (the peer's own word) bob.example connected unverified work"
+    assert lines(anna("peers").out)[1] == f"{peer['id'][:8]} {shown}"
+
+
+def test_peers_marks_what_a_peer_calls_itself_and_not_what_i_call_it(anna: Kith) -> None:
+    anna.do("set", "bob", "fn", "Bobby")
+    (peer,) = anna.do("peers")["peers"]
+    assert (peer["name"], peer["named_by"]) == ("Bobby", "me")
+    assert "own word" not in anna("peers").out
 
 
 def test_what_a_peer_shares_stands_beside_what_i_know(anna: Kith) -> None:
@@ -95,6 +104,7 @@ def test_what_is_shared_is_named_and_shown_in_the_preview(anna: Kith) -> None:
     assert anna.do("share", "card", "carla", "--with", "bob") == {"version": 1}
     shared = anna.do("preview", "bob")["shared"]
     assert keys(shared) == {"kind", "id", "name", "version"}
+    assert {each["kind"]: each.get("text") for each in shared} == {"note": "likes fencing", "card": None}
     assert {(each["kind"], each["id"], each["name"]) for each in shared} == {
         ("note", note, "Carla"),
         ("card", carla, "Carla"),
@@ -104,6 +114,80 @@ def test_what_is_shared_is_named_and_shown_in_the_preview(anna: Kith) -> None:
     assert anna.fail("unshare", "note", note, "--with", "bob")[0] == "not-found"
     assert anna.fail("share", "photo", "carla", "--with", "bob", code=2)[0] == "usage"
     assert anna.fail("share", "card", "bob", "--with", "bob")[0] == "not-allowed"
+
+
+def test_preview_shows_the_properties_of_a_shared_card_and_none_that_stays_here(anna: Kith) -> None:
+    anna.do("add", "Carla Ruiz", "--email", "carla@example.org", "--property", "note", "owes me a book")
+    anna.do("share", "card", "carla", "--with", "bob")
+    (shared,) = anna.do("preview", "bob")["shared"]
+    values = {prop["name"]: prop["value"] for prop in shared["properties"]}
+    assert values["EMAIL"] == "carla@example.org"
+    assert "NOTE" not in values
+    assert "UID" not in values
+    said = lines(anna("preview", "bob").out)
+    assert "The card of Carla Ruiz as the peer has it:" in said
+    assert "EMAIL carla@example.org" in said[said.index("The card of Carla Ruiz as the peer has it:") :]
+    assert "owes me a book" not in anna("preview", "bob").out
+
+
+def test_withdraw_says_what_disappears_where_before_it_is_done(anna: Kith) -> None:
+    said = anna("withdraw", "bob", "work")
+    assert said.err.splitlines() == [
+        "At the next syncs this disappears from the address book of Bob Klein: EMAIL anna@work.",
+        "What was read or copied stays with them.",
+        "Withdrawn.",
+    ]
+
+
+def test_a_withdrawal_that_takes_nothing_away_does_not_say_that_it_does(anna: Kith) -> None:
+    anna.do("circle", "add", "Friends", "bob")
+    anna.do("grant", "Friends", "work")
+    said = anna("withdraw", "bob", "work")
+    assert "disappears" not in said.err
+    assert "still sees it through: Friends" in said.err
+
+
+def test_unshare_says_what_disappears_where_before_it_is_done(anna: Kith) -> None:
+    anna.add("Carla")
+    anna.do("share", "card", "carla", "--with", "bob")
+    said = anna("unshare", "card", "carla", "--with", "bob").err.splitlines()
+    assert said[0] == (
+        "At the next syncs the card disappears from the address book of Bob Klein. What was read or copied stays there."
+    )
+    assert said[1] == "Taken back from Bob Klein at the next sync."
+
+
+def test_a_note_of_a_peer_is_not_mine_to_remove_and_the_error_says_whose_it_is(kith: Kith) -> None:
+    world = World.of("Anna Beck", "Bob Klein")
+    world.connect("anna", "bob")
+    one, bob = world["anna"], world["bob"]
+    kith.book = MemoryBook(records=bob.contents, now=bob.now + 1000)
+    kith.add("Carla")
+    note = kith.do("note", "add", "carla", "likes fencing")["id"]
+    kith.do("share", "note", note, "--with", "anna")
+    bob.now = kith.book.now
+    world.settle()
+    kith.book = MemoryBook(records=one.contents, now=one.now + 1000)
+    (theirs,) = kith.do("note", "list")["notes"]
+    for command in ("rm", "done"):
+        code, text = kith.fail("note", command, theirs["id"][:8])
+        assert code == "not-allowed"
+        assert text.startswith("This note is Bob Klein's: it can only be read")
+        assert "kith forget" in text
+
+
+def test_removing_a_note_says_who_loses_it_and_the_log_whom_it_was_about(anna: Kith) -> None:
+    anna.add("Carla")
+    note = anna.do("note", "add", "carla", "likes fencing", "--remind", "tomorrow")["id"]
+    anna.do("note", "done", note)
+    anna.do("share", "note", note, "--with", "bob")
+    assert "disappears from the address book of Bob Klein too" in anna("note", "rm", note).err
+    assert [each["what"] for each in anna.do("log", "carla")["events"]] == [
+        "added contact Carla",
+        "added a note on Carla",
+        "settled a reminder on Carla",
+        "removed a note on Carla",
+    ]
 
 
 def test_versions_go_on_with_the_relationship(kith: Kith) -> None:
