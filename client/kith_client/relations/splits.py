@@ -41,8 +41,6 @@ class Answer:
     state: GuardState
     given: int
     given_at: int
-    at: int
-    """When it was heard, in milliseconds since 1970."""
 
     @property
     def is_over(self) -> bool:
@@ -185,7 +183,7 @@ def take_answer(inbox: Inbox, channel: Channel, message: GuardAnswer) -> None:
     if split is not None and (news or message.given > before):
         state = message.state if heard is None else max(message.state, heard.state)
         given = max((message.given, message.given_at), (heard.given, heard.given_at) if heard else (0, 0))
-        said: list[Value] = [int(state), *given, inbox.draft.stamp.now]
+        said: list[Value] = [int(state), *given]
         # The guardian has it, or never will: no device of mine needs to keep it.
         inbox.draft.change(split.id, {ANSWER + peer.hex(): said}, without=[SEALED + peer.hex()])
     if message.given > before:
@@ -267,8 +265,8 @@ def _by_peer(content: Content, prefix: str) -> Iterator[tuple[bytes, Value]]:
 
 def _answer(value: Value) -> Answer:
     match value:
-        case [int(state), int(given), int(given_at), int(at)] if state in list(GuardState):
-            return Answer(GuardState(state), given, given_at, at)
+        case [int(state), int(given), int(given_at)] if state in list(GuardState):
+            return Answer(GuardState(state), given, given_at)
         case _:
             raise _damaged()
 

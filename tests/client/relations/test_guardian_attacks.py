@@ -239,7 +239,7 @@ DAMAGED = [
     ("split", {"made": "yesterday", "needed": 2}),
     ("split", {"made": 1, "needed": True}),
     ("split", {"made": 1, "needed": 2, "guardian/xyz": True}),
-    ("split", {"made": 1, "needed": 2, "answer/" + "00" * 16: [9, 0, 0, 0]}),
+    ("split", {"made": 1, "needed": 2, "answer/" + "00" * 16: [9, 0, 0]}),
     ("guarding", {"person": 7}),
     ("guarding", {"person": b"p", "words": b"no text"}),
     ("guarding", {"person": b"p", "given/00": "never"}),
