@@ -35,7 +35,7 @@ _SAID = {
     "resigned": "gave the office back",
     "unreadable": "could not open the share: make a new split",
     "removed": "removed; has not heard of it yet",
-    "released": "removed",
+    "released": "no guardian any more",
     "disconnected": "not connected with you any more",
 }
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final, TypeVar
 
+from kith_client.book.layers import Layers
 from kith_client.relations import records
 from kith_client.relations.draft import Draft
 from kith_client.relations.inbox import Inbox
@@ -31,6 +32,10 @@ KEPT_FOR: Final = 180 * 24 * 3600 * 1000
 """Milliseconds for which a share is kept after the office ended: whoever steals an unlocked device could end it."""
 _MARK_BYTES: Final = 8
 _GUARDING: Final = labels.PREFIX + GUARDING
+_NOT_BY_THE_ROOT: Final = (
+    "a share of a recovery phrase came that was not made with that phrase. It was not taken; a share that you kept "
+    "before stays. Somebody may have a device of theirs: ask them, by other means than messages."
+)
 
 _T = TypeVar("_T", int, bytes, str)
 
@@ -110,7 +115,8 @@ def take_guard(inbox: Inbox, channel: Channel, message: Guard) -> None:
     except (Undecryptable, DecodingError, BadSignature, Refused) as problem:
         _change(draft, person, {"refused": message.made})
         if isinstance(problem, BadSignature):
-            inbox.tell("alarm", channel.id, _NOT_BY_THE_ROOT)
+            name = Layers(draft.contents).peer_names(channel.peer)[0]
+            inbox.tell("alarm", channel.id, f"In the name of {name}, {_NOT_BY_THE_ROOT}")
         return
     office: dict[str, Value] = {"made": share.made, "since": draft.stamp.now, "vault": share.vault}
     office |= {"needed": share.share.needed, "words": share.words}
@@ -173,12 +179,6 @@ def resign(contents: Contents, stamp: Stamp, peer: bytes) -> Edit:
     draft = Draft(contents, stamp)
     draft.change(guarding.id, {"resigned": guarding.made}, without=["words", "vault"])
     return draft.edit
-
-
-_NOT_BY_THE_ROOT: Final = (
-    "In the name of a peer for whom you are a guardian, a share of a recovery phrase came that was not made with that "
-    "phrase. It was not taken; a share that you kept before stays. Somebody may have a device of theirs: ask them."
-)
 
 
 def _change(draft: Draft, person: bytes, values: dict[str, Value], without: list[str] | None = None) -> None:
