@@ -16,14 +16,18 @@ from kith_client.errors import ServerRefused
 from kith_client.filling import Filler, History, fill
 from kith_client.home import Home
 from kith_client.recovering import Recovered, recover
+from kith_client.relations import records
 from kith_client.relations.homes import Place, moved
+from kith_client.relations.personas import new_persona
 from kith_client.setup import check_unused, pin_server
-from kith_client.stamp import Contents, Edit, Stamp
+from kith_client.stamp import Contents, Edit, Stamp, the_one
 from kith_client.sync.receiving import Progress, no_progress
 from kith_client.transport import HomeServer
 from kith_client.vault import Clock, system_clock
+from kith_protocol.content import Content
 from kith_protocol.errors import Alarm, Refused
-from kith_protocol.phrase import entropy_of, paper_keys
+from kith_protocol.phrase import entropy_of, paper_keys, root_key
+from kith_protocol.suite import HybridSignKey
 from kith_protocol.wire import Head
 
 
@@ -47,7 +51,8 @@ async def restore(
     `no-such-device`), `DecodingError` for a damaged file, `ServerUnreachable`, `ServerRefused`, or an `Alarm`.
     """
     check_unused(home)
-    paper = paper_keys(entropy_of(phrase))
+    entropy = entropy_of(phrase)
+    paper, root = paper_keys(entropy), await asyncio.to_thread(root_key, entropy)
     backup = await asyncio.to_thread(read_backup, path)
     if backup.chain.paper != paper.id:
         raise Refused("wrong-phrase", "This phrase does not belong to the address book in the backup.")
@@ -60,8 +65,8 @@ async def restore(
                 raise
     mark = (backup.chain.number, backup.chain.head)
 
-    def lives_here(contents: Contents, stamp: Stamp) -> Edit:
-        return moved(contents, stamp, place, None)
+    def begin_anew(contents: Contents, stamp: Stamp) -> Edit:
+        return {**moved(contents, stamp, place, None), **_new_persona(contents, stamp, root)}
 
     try:
         return await recover(
@@ -72,7 +77,7 @@ async def restore(
             device_name,
             keep=keep,
             mark=mark,
-            also=lives_here,
+            also=begin_anew,
             passphrase=passphrase,
             clock=clock,
             progress=progress,
@@ -81,6 +86,20 @@ async def restore(
         raise Refused(
             "other-state", f"The server has another or an older state of this address book than the backup. {alarm}"
         ) from None
+
+
+def _new_persona(contents: Contents, stamp: Stamp, root: HybridSignKey) -> Edit:
+    """A persona under which every relationship is made anew: peers know versions, keys and addresses that came after
+    the backup. So does its number have to be above all that came: it is the time."""
+    found = the_one(contents, "persona")
+    if found is None:
+        return {}
+    record, content = found
+    number = records.persona_of(records.own_persona(contents).raw).number
+    former = [key.seed for key in records.persona_seals(contents)]
+    values = new_persona(root, max(number + 1, stamp.now), stamp.random, former)
+    units = {**content.units, **{name: stamp.unit(value) for name, value in values.items()}}
+    return {record: Content(content.kind, units, content.extra)}
 
 
 def _history(backup: Backup, path: Path) -> History:

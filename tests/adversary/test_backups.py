@@ -13,6 +13,7 @@ from kith_client.backup import MAGIC, make_backup, read_backup
 from kith_client.home import Home
 from kith_client.recovering import Recovered
 from kith_client.relations.homes import home_of
+from kith_client.relations.rekeying import demand_rekeys
 from kith_client.restoring import restore
 from kith_client.setup import Created, create_vault
 from kith_client.sync.befriend import accept_invite, make_invite
@@ -180,6 +181,35 @@ async def test_a_restored_vault_is_whole_and_the_peers_are_in_step(kept: Kept) -
             await device.sync()
         assert told_by(kept.peer, "Dora Falk") == ["dora@new.example"]
         assert told(new) == ["carl@new.example"]
+
+
+async def rekey(device: Device) -> None:
+    """New keys and mailboxes for every relationship, as after the removal of a device."""
+    await device.apply(demand_rekeys(device.vault.contents, device.vault.stamp()))
+
+
+async def test_peers_who_know_more_than_an_old_backup_get_what_is_new_and_nothing_old(kept: Kept) -> None:
+    """Versions, keys and mailboxes of both went on after the backup; none of them is in it."""
+    dora, carl = kept.dora, kept.peer
+    path = await kept.back_up()
+    for number in range(3):
+        await set_mail(dora, f"dora{number}@later.example")
+        await set_mail(carl, f"carl{number}@later.example")
+        await rekey(dora if number % 2 else carl)
+        for device in (dora, carl, dora, carl, dora, carl):
+            await device.sync()
+    assert told_by(carl, "Dora Falk") == ["dora2@later.example"]
+    await kept.site.stop()
+    async with await kept.restore(path) as new:
+        for device in (new, carl, new, carl, new):
+            await device.sync()
+        assert told(new) == ["carl2@later.example"]
+        assert told_by(carl, "Dora Falk") == ["dora@work.example"]
+        await set_mail(new, "dora@new.example")
+        for device in (new, carl, new, carl):
+            report = await device.sync()
+            assert report.alarms == []
+        assert told_by(carl, "Dora Falk") == ["dora@new.example"]
 
 
 def told_by(device: Device, name: str) -> list[str]:
