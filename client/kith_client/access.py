@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Protocol
 
 from kith_protocol.member import MemberKeys
@@ -23,3 +24,13 @@ class Access(Protocol):
 
     @property
     def member(self) -> MemberKeys: ...
+
+
+@dataclass(frozen=True, slots=True)
+class At:
+    """A member at a server that is named."""
+
+    server: str
+    fingerprint: bytes
+    vault: bytes
+    member: MemberKeys

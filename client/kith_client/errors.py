@@ -35,6 +35,12 @@ class HeadMoved(KithError):
     code = "head-moved"
 
 
+class HomeMoved(KithError):
+    """The vault lives on another server than the one that was asked; go there and try again."""
+
+    code = "moved"
+
+
 class NoVault(KithError):
     """There is no vault on this device yet."""
 

@@ -118,8 +118,19 @@ def open_key_file(raw: bytes, key: bytes | None) -> DeviceKeys:
     return decode(plain, DeviceKeys)
 
 
-def write_key_file(path: Path, raw: bytes) -> None:
-    """Writes a new key file of mode 0600, whole or not at all. Raises `FileExistsError` where there is one."""
+def with_other_server(raw: bytes, key: bytes | None, server: str, fingerprint: bytes) -> bytes:
+    """The same key file for the home server at `server`; opened and sealed as before. Raises `WrongPassphrase`."""
+    parsed, keys = _parse(raw), open_key_file(raw, key)
+    moved = DeviceKeys(server, fingerprint, keys.vault, keys.sign_seed, keys.seal_seed)
+    associated = _associated(parsed.memory, parsed.passes, parsed.salt)
+    sealing = parsed.salt if key is None else key
+    box = encrypt(sealing, labels.KEY_FILE, associated, encode(moved), nonce=os.urandom(NONCE_BYTES))
+    return encode(_KeyFile(SUITE, parsed.memory, parsed.passes, parsed.salt, box))
+
+
+def write_key_file(path: Path, raw: bytes, *, replace: bool = False) -> None:
+    """Writes a key file of mode 0600, whole or not at all. Raises `FileExistsError` where there is one, unless
+    `replace`."""
     temporary = path.with_suffix(".new")
     temporary.unlink(missing_ok=True)  # of an attempt that broke off: its mode may be another
     descriptor = os.open(temporary, os.O_CREAT | os.O_WRONLY | os.O_EXCL, 0o600)
@@ -128,9 +139,12 @@ def write_key_file(path: Path, raw: bytes) -> None:
             file.write(raw)
             file.flush()
             os.fsync(file.fileno())
-        os.link(temporary, path)
+        if replace:
+            temporary.replace(path)
+        else:
+            os.link(temporary, path)
     finally:
-        temporary.unlink()
+        temporary.unlink(missing_ok=True)
     folder = os.open(path.parent, os.O_RDONLY)
     try:
         os.fsync(folder)

@@ -79,7 +79,7 @@ async def rebuild(
     Nothing changes before the new one is whole. Raises `Refused` (`declined`), `ServerUnreachable`, or an `Alarm`, as a
     sync does.
     """
-    keys = await unlock(home, prompt)
+    keys = (await unlock(home, prompt)).keys
     async with home.locked():
         salvage = await _salvage(home.mirror)
         if salvage.chain is None and not await trust():

@@ -18,6 +18,7 @@ from kith_client.home import Home
 from kith_client.keyfile import DeviceKeys
 from kith_client.online import signed_in
 from kith_client.paper import Found, Paper, PaperWork, Plan
+from kith_client.relations.homes import here
 from kith_client.relations.rekeying import demand_rekeys
 from kith_client.setup import check_unused, keep_keys, new_device, new_home, pin_server
 from kith_client.stamp import Contents, Edit, Stamp, the_one
@@ -84,6 +85,8 @@ async def recover(
             work = PaperWork(mirror, server, access, clock)
 
             async def decide(found: Found) -> Plan:
+                if also is nothing_else:
+                    _check_home(found.contents, server)
                 removed = _to_remove(found, wanted)
                 stamp = Stamp(clock(), device.id[:AUTHOR_BYTES], os.urandom)
                 named = {**_named(found.contents, device, device_name, stamp), **also(found.contents, stamp)}
@@ -102,6 +105,12 @@ async def recover(
     await opened.apply(edit, ["got the address book back with the phrase"])
     names = tuple(name_of_device(found.contents, member) for member in sorted(plan.removed))
     return Recovered(opened, names, stolen)
+
+
+def _check_home(contents: Contents, server: HomeServer) -> None:
+    home = here(contents)
+    if home is not None and home.host != server.host:
+        raise Refused("moved", f"This address book moved to {home.url}: recover it there.")
 
 
 def _to_remove(found: Found, keep: tuple[str, ...]) -> frozenset[bytes]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from kith_client import keyfile
@@ -26,27 +27,36 @@ def cannot_ask() -> str:
     raise WrongPassphrase("A passphrase is needed: set KITH_PASSPHRASE, or run the command in a terminal.")
 
 
-async def unlock(home: Home, prompt: PromptForPassphrase = cannot_ask) -> DeviceKeys:
+@dataclass(frozen=True, slots=True, repr=False)
+class Unlocked:
+    """An opened key file."""
+
+    keys: DeviceKeys
+    file_key: bytes | None
+    """What opens it; None where it holds its key itself."""
+
+
+async def unlock(home: Home, prompt: PromptForPassphrase = cannot_ask) -> Unlocked:
     """The device's keys. Raises `NoVault` or `WrongPassphrase`."""
     home.require()
     return await asyncio.to_thread(_unlock, home, prompt)
 
 
-def _unlock(home: Home, prompt: PromptForPassphrase) -> DeviceKeys:
+def _unlock(home: Home, prompt: PromptForPassphrase) -> Unlocked:
     raw = home.key_file.read_bytes()
     if not keyfile.needs_passphrase(raw):
-        return keyfile.open_key_file(raw, None)
+        return Unlocked(keyfile.open_key_file(raw, None), None)
     remembered = _from_keyring(home)
     if remembered is not None:
         try:
-            return keyfile.open_key_file(raw, remembered)
+            return Unlocked(keyfile.open_key_file(raw, remembered), remembered)
         except WrongPassphrase:
             pass  # the key file was replaced since; ask
     passphrase = os.environ.get("KITH_PASSPHRASE")
     key = keyfile.passphrase_key(raw, passphrase if passphrase is not None else prompt())
     keys = keyfile.open_key_file(raw, key)
     remember(home, key)
-    return keys
+    return Unlocked(keys, key)
 
 
 def remember(home: Home, key: bytes) -> None:

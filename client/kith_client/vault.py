@@ -14,6 +14,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import Final
 
+from kith_client import keyfile
 from kith_client.epoch_keys import open_epochs
 from kith_client.home import Home
 from kith_client.keyfile import DeviceKeys
@@ -22,7 +23,7 @@ from kith_client.mirror_file import MirrorDamaged, unusable
 from kith_client.record_index import RecordIndex
 from kith_client.relations.soundness import is_sound
 from kith_client.stamp import Contents, Edit, Stamp
-from kith_client.unlock import PromptForPassphrase, cannot_ask, unlock
+from kith_client.unlock import PromptForPassphrase, Unlocked, cannot_ask, unlock
 from kith_protocol import labels
 from kith_protocol.chain import Chain, thaw_chain
 from kith_protocol.content import Content, content_of
@@ -104,10 +105,11 @@ class RecordKeys:
 class Vault:
     """Use `Vault.open`; close it with `close`, which also lets other programs at it."""
 
-    def __init__(self, home: Home, keys: DeviceKeys, clock: Clock) -> None:
+    def __init__(self, home: Home, unlocked: Unlocked, clock: Clock) -> None:
         self.home = home
-        self.device = keys
-        self.member: MemberKeys = keys.member
+        self.device = unlocked.keys
+        self._file_key = unlocked.file_key
+        self.member: MemberKeys = unlocked.keys.member
         self.clock = clock
         self.mirror: Mirror
         self.chain: Chain
@@ -186,6 +188,17 @@ class Vault:
     async def events(self, last: int = 500) -> list[Event]:
         """The newest entries of the device's log, oldest first."""
         return [self._open_event(blob) for blob in await self.mirror.events(last)]
+
+    async def settle_at(self, server: str, fingerprint: bytes) -> None:
+        """Makes another server the home server of this device: its URL and its key's fingerprint, in the key file."""
+
+        def work() -> DeviceKeys:
+            path = self.home.key_file
+            raw = keyfile.with_other_server(path.read_bytes(), self._file_key, server, fingerprint)
+            keyfile.write_key_file(path, raw, replace=True)
+            return keyfile.open_key_file(raw, self._file_key)
+
+        self.device = await asyncio.to_thread(work)
 
     # For kith_client.sync
 

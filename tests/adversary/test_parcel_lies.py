@@ -12,7 +12,7 @@ import pytest
 
 from kith_client.book import grants
 from kith_client.relations import records
-from kith_client.sync import run
+from kith_client.sync import inboxes, run
 from kith_client.sync.befriend import accept_invite
 from kith_protocol.content import Unit
 from kith_protocol.encoding import decode, encode
@@ -235,7 +235,7 @@ async def test_a_flood_of_parcels_is_taken_in_pieces(friends: Friends, liar: Lia
     await set_mail(friends.anna, "new@work.example")
     await friends.anna.sync()
     assert (await friends.bob.sync()).parcels_in == 0
-    assert asked <= run.ROUNDS * (1 + run.MAX_PARCEL_BYTES // (6 * 260_000))
+    assert asked <= run.ROUNDS * (1 + inboxes.MAX_PARCEL_BYTES // (6 * 260_000))
     friends.bob_site.proxy.be_honest()
     await friends.bob.sync()
     assert told(friends.bob) == ["new@work.example"]
@@ -245,7 +245,7 @@ async def test_a_peer_that_fills_its_mailbox_with_rubbish_hides_nothing_that_com
     friends: Friends, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What does not open stays until it expires; a device that stopped at a bound goes on behind it the next time."""
-    monkeypatch.setattr(run, "MAX_PARCELS", 1)
+    monkeypatch.setattr(inboxes, "MAX_PARCELS", 1)
     monkeypatch.setattr(run, "ROUNDS", 1)
     await _deposit_rubbish(friends, 12)
     await set_mail(friends.anna, "new@work.example")

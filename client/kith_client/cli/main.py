@@ -55,6 +55,7 @@ COMMANDS: Final[dict[str, Entry]] = {
     "device": Entry("devices", "List, add and remove devices."),
     "recover": Entry("recovery", "Get the address book back with the recovery phrase."),
     "guardians": Entry("guardians", "Friends who keep shares of the recovery phrase."),
+    "move": Entry("moves", "Move to another server."),
     "backup": Entry("backups", "Write the whole address book to a file, sealed."),
     "restore": Entry("backups", "Put a backup on a new server with the recovery phrase."),
     "sync": Entry("syncing", "Send and fetch."),

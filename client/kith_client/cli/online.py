@@ -27,11 +27,18 @@ def with_server(work: Callable[Concatenate[Vault, HomeServer, Output, P], Awaita
         chosen = settings()
 
         async def on_server() -> None:
-            from kith_client.online import home_server
+            from kith_client.errors import HomeMoved
+            from kith_client.moving import at_home
             from kith_client.vault import Vault
 
-            async with await Vault.open(home_of(chosen), ask_passphrase) as vault, home_server(vault) as server:
-                await work(vault, server, Output(chosen), *args, **kwargs)
+            async with await Vault.open(home_of(chosen), ask_passphrase) as vault:
+                try:
+                    async with at_home(vault) as server:
+                        return await work(vault, server, Output(chosen), *args, **kwargs)
+                except HomeMoved:
+                    # It heard of the move only now, and has committed nothing yet: once more, at the new server.
+                    async with at_home(vault) as server:
+                        return await work(vault, server, Output(chosen), *args, **kwargs)
 
         run_async(on_server())
 

@@ -180,11 +180,11 @@ async def _recover(out: Output, server: str, vault: bytes, phrase: str, device: 
 async def go_on(out: Output, made: Recovered, about_phrase: str, phrase: str | None = None) -> None:
     """The first sync of the recovered vault, and the answer; with the phrase where it was not typed."""
     from kith_client.cli.setup import numbered
-    from kith_client.online import home_server
+    from kith_client.moving import at_home
     from kith_client.sync.run import sync
     from kith_protocol.errors import KithError
 
-    async with made.vault as opened, home_server(opened) as home:
+    async with made.vault as opened, at_home(opened) as home:
         contacts = sum(content.kind == "contact" for content in opened.contents.values())
         out.message(f"The address book is here again: {contacts} contacts.")
         if made.gone:

@@ -10,6 +10,7 @@ import msgspec
 from kith_client.errors import ServerRefused
 from kith_client.mirror import PLACES
 from kith_client.relations.handles import HandleToPut, lose
+from kith_client.relations.homes import Place, here
 from kith_client.relations.server_side import ServerSide, cleared, server_side
 from kith_client.stamp import Edit, overlay
 from kith_client.transport import HomeServer
@@ -21,18 +22,21 @@ LOST: Final = ("handle-taken", "handle-reserved", "limit-exceeded")
 """Why a server does not give a handle back."""
 
 
-async def keep_places(vault: Vault, server: HomeServer) -> Edit:
-    """Opens and closes mailboxes and greetings; what was done before is not done again.
+async def keep_places(vault: Vault, server: HomeServer, former: Place | None = None) -> Edit:
+    """Opens and closes mailboxes and greetings; what was done before is not done again. `former`: at this server, which
+    the vault left.
 
     Returns what is to be committed, so that other devices do not close the same ones again.
     """
-    wanted = await asyncio.to_thread(server_side, vault.contents, vault.clock())
-    raw = await vault.mirror.state(PLACES)
+    at = former or here(vault.contents)
+    state = PLACES if former is None else f"{PLACES}/{former.host}"
+    wanted = await asyncio.to_thread(server_side, vault.contents, vault.clock(), at)
+    raw = await vault.mirror.state(state)
     done: set[bytes] = set(msgspec.msgpack.decode(raw, type=list[bytes])) if raw else set()
     standing = await _do(vault, server, wanted, done)
     lost = await _keep_handles(vault, server, wanted, done, standing)
     if standing != done:
-        await vault.mirror.set_state({PLACES: msgspec.msgpack.encode(sorted(standing))})
+        await vault.mirror.set_state({state: msgspec.msgpack.encode(sorted(standing))})
     return {**lost, **await asyncio.to_thread(cleared, overlay(vault.contents, lost), vault.stamp(), wanted)}
 
 

@@ -7,8 +7,9 @@ from collections import deque
 from collections.abc import Collection, Iterator, Mapping
 from typing import Final
 
-from kith_client.errors import HeadMoved, ManyDeletions, ServerRefused
+from kith_client.errors import HeadMoved, HomeMoved, ManyDeletions, ServerRefused
 from kith_client.mirror import PENDING, AcceptedPush
+from kith_client.relations.homes import here
 from kith_client.stamp import Edit
 from kith_client.sync.applying import MANY_DELETIONS
 from kith_client.sync.building import NO_STEP, MembershipStep, build_push
@@ -83,6 +84,13 @@ async def push_all(
         sent += len(batch)
 
 
+def check_home(vault: Vault, server: HomeServer) -> None:
+    """Raises `HomeMoved` where the vault's own record says that it lives elsewhere."""
+    home = here(vault.contents)
+    if home is not None and home.host != server.host:
+        raise HomeMoved(f"This address book lives on {home.host} now; run the command again, and it goes there.")
+
+
 async def commit(
     vault: Vault,
     server: HomeServer,
@@ -90,8 +98,15 @@ async def commit(
     *,
     step: MembershipStep = NO_STEP,
     epoch: int | None = None,
+    moves: bool = False,
 ) -> None:
-    """One commit: id → sealed record or None. Kept, sent, and made visible once the server has it."""
+    """One commit: id → sealed record or None. Kept, sent, and made visible once the server has it.
+
+    Raises `HomeMoved` where the vault does not live at `server`, unless this commit `moves` it there: it would be a
+    fork.
+    """
+    if not moves:
+        check_home(vault, server)
     changes = {record: DELETED if blob is None else digest(blob) for record, blob in records.items()}
     root = await asyncio.to_thread(vault.index.root_with, changes)
     push = await asyncio.to_thread(

@@ -17,22 +17,18 @@ from kith_client.relations.incoming import take_in
 from kith_client.relations.upkeep import plan
 from kith_client.stamp import Edit, overlay
 from kith_client.sync.deposits import deposit
+from kith_client.sync.formers import Formers
+from kith_client.sync.inboxes import Fetched, fetch_parcels
 from kith_client.sync.introductions import use_links
 from kith_client.sync.places import keep_places
 from kith_client.sync.pull import pull
-from kith_client.sync.push import push_all, settle_pending
+from kith_client.sync.push import check_home, push_all, settle_pending
 from kith_client.sync.receiving import Progress, no_progress
 from kith_client.transport import HomeServer
 from kith_client.vault import Event, Vault
-from kith_protocol.wire import StoredParcel
 
 TRIES: Final = 10
 """Rounds in which another device may write first."""
-MAX_PARCELS: Final = 100
-"""Parcels after which no further page is taken in with the same commit, so that what they change fits into one: a page
-has at most 70 of the large ones that handshakes are made of, and each of those changes up to five records."""
-MAX_PARCEL_BYTES: Final = 8 * 1024 * 1024
-"""Bytes of parcels after which no further page is taken in with the same commit."""
 ROUNDS: Final = 20
 """Commits with parcels in one sync; the next sync goes on behind them, so that rubbish hides nothing for ever."""
 
@@ -75,48 +71,53 @@ async def sync(
     """
     report = Report()
     await settle_pending(vault, server)
-    for _ in range(ROUNDS):
-        taken, cursor = await _exchange(vault, server, report, allow_deletions, progress)
-        await _finish(vault, server, taken, cursor)
-        report.parcels_in += len(taken.handled)
-        report.issues += taken.issues
-        if not cursor:
-            break
-    lied = await use_links(vault, server, patience)
-    closed = await keep_places(vault, server)
+    async with Formers.open(vault) as formers:
+        for _ in range(ROUNDS):
+            taken, boxes = await _exchange(vault, server, formers, report, allow_deletions, progress)
+            await _finish(vault, server, formers, taken, boxes)
+            report.parcels_in += len(taken.handled)
+            report.issues += taken.issues
+            if not boxes.more:
+                break
+        lied = await use_links(vault, server, patience)
+        closed = {**await keep_places(vault, server), **await formers.keep()}
+        report.alarms += formers.alarms
     deposited = await deposit(vault, server, patience)
-    report.parcels_out, report.waiting, report.alarms = deposited.receipts, deposited.waiting, lied + deposited.alarms
+    report.parcels_out, report.waiting = deposited.receipts, deposited.waiting
+    report.alarms += lied + deposited.alarms
     await _commit(vault, server, {**closed, **deposited.edit}, report)
     report.head = vault.chain.number
     return report
 
 
-async def _finish(vault: Vault, server: HomeServer, taken: TakenIn, cursor: int) -> None:
+async def _finish(vault: Vault, server: HomeServer, formers: Formers, taken: TakenIn, boxes: Fetched) -> None:
     """What may happen once the content of parcels is committed: the log, deleting them, and where to go on."""
     await vault.mirror.add_events([vault.seal_event(Event(vault.clock(), what, "peer")) for what in taken.events])
     if taken.handled:
         await server.delete_parcels(vault.id, tuple(taken.handled))
-    await vault.mirror.set_state({CURSOR: cursor.to_bytes(8, "big") if cursor else None})
+        await formers.delete(tuple(taken.handled))
+    await vault.mirror.set_state(boxes.cursors)
 
 
 async def _exchange(
-    vault: Vault, server: HomeServer, report: Report, allow_deletions: bool, progress: Progress
-) -> tuple[TakenIn, int]:
-    """Pull, take parcels in, plan, push; again while other devices write first. Also gives the next cursor."""
+    vault: Vault, server: HomeServer, formers: Formers, report: Report, allow_deletions: bool, progress: Progress
+) -> tuple[TakenIn, Fetched]:
+    """Pull, take parcels in, plan, push; again while other devices write first. Also gives what was fetched."""
     for _ in range(TRIES):
         pulled = await pull(vault, server, allow_deletions=allow_deletions, progress=progress)
         report.pulled += pulled.records
         report.conflicts += pulled.conflicts
-        parcels, cursor = await _fetch_parcels(vault, server)
+        check_home(vault, server)
+        boxes = (await fetch_parcels(vault, server, CURSOR)).joined(await formers.fetch())
         stamp = vault.stamp()
-        taken = await asyncio.to_thread(take_in, vault.contents, stamp, parcels)
+        taken = await asyncio.to_thread(take_in, vault.contents, stamp, boxes.parcels)
         planned = await asyncio.to_thread(plan, overlay(vault.contents, taken.edit), stamp)
         try:
             whole, loose = _parted(taken.edit, planned.edit)
             report.pushed += await push_all(vault, server, whole, loose, allow_deletions=allow_deletions)
         except HeadMoved:
             continue
-        return taken, cursor
+        return taken, boxes
     raise ServerUnreachable("Other devices write all the time; everything entered here is kept. Try again.")
 
 
@@ -135,20 +136,3 @@ async def _commit(vault: Vault, server: HomeServer, edit: Edit, report: Report) 
         report.pushed += await push_all(vault, server, edit)
     except HeadMoved:
         report.pulled += (await pull(vault, server)).records
-
-
-async def _fetch_parcels(vault: Vault, server: HomeServer) -> tuple[list[StoredParcel], int]:
-    """What waits, from where the last sync stopped, and where the next one goes on; 0 once the end was reached."""
-    parcels: list[StoredParcel] = []
-    cursor, size = int.from_bytes(await vault.mirror.state(CURSOR) or b"", "big"), 0
-    while len(parcels) < MAX_PARCELS and size < MAX_PARCEL_BYTES:
-        page = await server.parcels(vault.id, cursor)
-        parcels += page.parcels
-        size += sum(len(parcel.parcel) for parcel in page.parcels)
-        if not page.parcels or page.cursor <= cursor:
-            if parcels or not cursor:
-                return parcels, 0
-            cursor = 0  # nothing more lies behind
-            continue
-        cursor = page.cursor
-    return parcels, cursor
