@@ -11,9 +11,11 @@ from kith_client.relations.ending import block_peer, end_relationship
 from kith_client.relations.introduced import IntroductionRow, agree, decline_introduction, list_introductions
 from kith_client.relations.introducing import introduce, list_introducings, offers_to, take_back
 from kith_client.relations.introduction_records import introducings, introductions
+from kith_client.relations.introductions import said
 from kith_client.relations.invites import list_invites
+from kith_client.relations.outgoing import Outgoing, is_outdated
 from kith_client.relations.peers import list_peers
-from kith_client.relations.records import UNREADABLE_KIND, channels, peers
+from kith_client.relations.records import UNREADABLE_KIND, channel_at, channels, peers
 from kith_client.relations.rekeying import plan_rekeys
 from kith_client.stamp import of_kind
 from kith_protocol.content import Content
@@ -299,9 +301,35 @@ def test_what_is_taken_back_before_it_was_sent_is_never_sent() -> None:
     anna = world["anna"]
     record = anna.introduce(BOB, CARLA)
     anna.commit(take_back(anna.contents, anna.stamp(), record))
+    assert anna.to_send() == []
     world.settle()
     assert introductions(world["bob"].contents) == introductions(world["carla"].contents) == []
-    assert anna.to_send() == []
+
+
+def test_what_waits_at_the_relay_is_taken_back_when_it_must_not_arrive_any_more() -> None:
+    """An offer that was taken back, and a consent after which the person changed their mind."""
+    world = introduced(acquaintances())
+    anna, bob = world["anna"], world["bob"]
+    bob.agree()
+    (consent,) = bob.to_send()
+
+    def waits(person: Person, out: Outgoing) -> bool:
+        channel = channel_at(person.contents, out.channel)
+        return not is_outdated(channel, out.key, said(person.contents, person.now))
+
+    assert waits(bob, consent)
+    bob.commit(decline_introduction(bob.contents, bob.stamp(), the_introduction(bob).id))
+    assert not waits(bob, consent)
+    record = introducings(anna.contents)[0].id
+    anna.commit(take_back(anna.contents, anna.stamp(), record))
+    farewells = anna.to_send()
+    assert [out.version for out in farewells] == [3, 3]
+    anna.introduce(BOB, CARLA)
+    offers = [out for out in anna.to_send() if out.version == 1]
+    assert len(offers) == 2
+    assert all(waits(anna, out) for out in (*farewells, *offers))
+    anna.commit(take_back(anna.contents, anna.stamp(), introducings(anna.contents)[-1].id))
+    assert not any(waits(anna, out) for out in offers)
 
 
 def test_what_was_passed_on_cannot_be_taken_back() -> None:

@@ -1,0 +1,91 @@
+"""Introductions through real servers: what lies there after a decline, and two devices that go on at the same time."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from kith_client.relations import records
+from kith_client.relations.introduced import agree, decline_introduction, links_to_use, list_introductions
+from kith_client.relations.introducing import introduce
+from kith_client.relations.peers import PeerRow, list_peers
+from kith_client.stamp import of_kind
+from kith_client.sync.befriend import accept_invite
+from kith_protocol.introduction import makes_invite
+from tests.adversary.friends import Friends
+from tests.adversary.world import Device, link
+
+
+@pytest.fixture
+async def introduced(friends: Friends) -> Friends:
+    """Anna introduced Bob and Carl, who have both read it."""
+    anna, bob, carl = friends.anna, friends.bob, friends.carl
+    await accept_invite(carl.vault, carl.server, friends.link)
+    for device in (anna, carl, anna):
+        await device.sync()
+    contents, stamp = anna.vault.contents, anna.vault.stamp()
+    one, other = (peer.id for peer in records.peers(contents))
+    await anna.apply(introduce(contents, stamp, one, other, "You two!").edit)
+    for device in (anna, bob, carl):
+        await device.sync()
+    return friends
+
+
+def person(device: Device) -> bytes:
+    return records.own_persona(device.vault.contents).person
+
+
+async def consent(device: Device) -> None:
+    """Agrees to the only introduction."""
+    (row,) = list_introductions(device.vault.contents, device.vault.clock())
+    await device.apply(agree(device.vault.contents, device.vault.stamp(), row.id))
+    await device.sync()
+
+
+def rows_of(device: Device, other: Device) -> list[PeerRow]:
+    return [row for row in list_peers(device.vault.contents) if row.id == person(other).hex()]
+
+
+async def test_a_decline_leaves_nothing_at_any_server(introduced: Friends) -> None:
+    anna, bob, carl = introduced.anna, introduced.bob, introduced.carl
+    places = (introduced.anna_site, introduced.bob_site)
+
+    def stored() -> list[list[tuple[object, ...]]]:
+        tables = ("mailboxes", "parcels", "greetings", "relay_requests")
+        return [site.rows(f"SELECT count(*) FROM {table}") for site in places for table in tables]
+
+    before = stored()
+    (row,) = list_introductions(bob.vault.contents, bob.vault.clock())
+    await bob.apply(decline_introduction(bob.vault.contents, bob.vault.stamp(), row.id))
+    report = await bob.sync()
+    assert report.parcels_out == report.waiting == 0
+    assert stored() == before
+    await consent(carl)
+    for device in (anna, bob, carl, anna):
+        await device.sync()
+    assert rows_of(bob, carl) == rows_of(carl, bob) == []
+
+
+async def test_two_devices_that_sync_at_once_answer_the_invite_once(introduced: Friends, tmp_path: Path) -> None:
+    anna, bob, carl = introduced.anna, introduced.bob, introduced.carl
+    maker, other = (bob, carl) if makes_invite(person(bob), person(carl)) else (carl, bob)
+    async with await link(introduced.bob_site, other, tmp_path / "phone") as phone:
+        await consent(other)
+        await consent(maker)
+        for device in (anna, maker, anna):
+            await device.sync()
+        for device in (other, phone):
+            await device.sync(patience=0)  # the invite comes, and is not asked for while there is no time
+            assert len(links_to_use(device.vault.contents, device.vault.clock())) == 1
+        await asyncio.gather(other.sync(), phone.sync())
+        for device in (maker, other, phone, maker, other, phone):
+            await device.sync()
+        begun = [c for c in records.channels(other.vault.contents) if c.established and c.established.side == 1]
+        assert len([c for c in begun if c.established and c.established.peer == person(maker)]) == 1
+        for device, peer in ((other, maker), (phone, maker), (maker, other)):
+            (row,) = rows_of(device, peer)
+            assert (row.state, row.trust, row.introducer) == ("connected", "introduced", person(anna).hex())
+            assert of_kind(device.vault.contents, "issue") == {}
+        assert dict(other.vault.contents) == dict(phone.vault.contents)
