@@ -9,6 +9,7 @@ from kith_client.relations import records, splits
 from kith_client.relations.guarding import guardings
 from kith_client.sync.befriend import accept_invite, make_invite
 from tests.adversary.friends import Friends
+from tests.adversary.test_commands_alarm import kith
 from tests.adversary.test_recovering import begun
 from tests.adversary.world import Device, link
 
@@ -64,3 +65,29 @@ async def test_one_device_splits_another_hears_the_answers_and_removes_meanwhile
         assert kept.words
         assert kept.released
         assert await said_of_guardians(phone) == [False]
+
+
+async def test_a_share_that_was_handed_out_offline_is_reported_once_the_server_is_back(
+    friends: Friends, tmp_path: Path
+) -> None:
+    """The guardian can help although his own server is down; and cannot do so unnoticed with an honest program."""
+    lost = await begun(friends, tmp_path / "dora")
+    dora, bob, carl = lost.device, friends.bob, friends.carl
+    async with dora:
+        peers = await befriended(dora, bob, carl)
+        contents, vault = dora.vault.contents, dora.vault
+        entropy = splits.check_phrase(contents, vault.chain.paper, lost.kit.recovery_phrase)
+        await dora.apply(splits.make_split(contents, vault.stamp(), vault.id, entropy, peers, 2))
+        for device in (dora, bob, dora):
+            await device.sync()
+        home = bob.home.path
+        await bob.close()
+        await friends.bob_site.stop()
+        given = await kith(home, "guardians", "give", "Dora")
+        assert given.status == 0, given
+        assert len(given.document["share"].split()) == 33
+        assert "Dora Falk is told with the next 'kith sync'" in given.err
+        await friends.bob_site.start()
+        assert (await kith(home, "sync")).status == 0
+        (issue,) = (await dora.sync()).issues
+        assert "Bob Lund handed out the share of your recovery phrase" in issue

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from kith_protocol.splitting import Candidate
 
 _VAULT_DIGITS = 64
+_ABOUT_THE_PLACE = frozenset({"wrong-phrase", "unreachable", "share-place", "bad-url", "bad-host"})
+"""Errors after which another server or id may help."""
 
 
 @dataclass(frozen=True)
@@ -107,7 +109,7 @@ async def _first_that_opens(
         try:
             return await _one_that_opens(out, gathering, found, said, device)
         except KithError as error:
-            if not sys.stdin.isatty() or error.code not in ("wrong-phrase", "unreachable", "share-place", "bad-url"):
+            if not sys.stdin.isatty() or error.code not in _ABOUT_THE_PLACE:
                 raise
             out.warn(str(error))
         said = _ask_where()
