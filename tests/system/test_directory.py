@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -10,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.running import Kith, Server
+from tests.support.running import BIN, Kith, Server
 
 
 @pytest.fixture
@@ -86,3 +87,28 @@ def test_somebody_is_found_by_an_address_asks_and_is_let_in(tmp_path: Path, serv
     assert eve.do("handle", "anna")["state"] == "public"
     assert anna.do("peers")["peers"][0]["state"] == "connected"
     assert anna.run("handle", "--remove").document["error"] == "no-such-handle"
+
+
+def test_what_becomes_known_is_said_before_a_handle_is_chosen_and_giving_it_up_asks(
+    tmp_path: Path, servers: tuple[Server, Server]
+) -> None:
+    there, _ = servers
+    anna = Kith(tmp_path / "anna")
+    anna.do("init", "--server", there.url, "--name", "Anna Beck", "--no-passphrase")
+
+    def typed(*words: str) -> subprocess.CompletedProcess[str]:
+        command = [str(BIN / "kith"), *words]
+        return subprocess.run(command, input="", capture_output=True, text=True, env=anna.environment(), timeout=60)
+
+    chosen = typed("handle", "anna")
+    before, after = chosen.stderr.splitlines()
+    assert (chosen.returncode, chosen.stdout) == (0, "")
+    assert before.startswith(
+        f"Whoever knows or guesses anna@{there.host} will learn that somebody there takes requests"
+    )
+    assert "nobody who comes this way is verified before you compare numbers" in before
+    assert after == f"Others reach you with: kith accept anna@{there.host}"
+    kept = typed("handle", "--remove")
+    assert kept.returncode == 1
+    assert "Anybody at" in kept.stderr
+    assert anna.do("handle")["handles"][0]["state"] == "public"
