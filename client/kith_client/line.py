@@ -38,6 +38,9 @@ class Carrier(Protocol):
         Raises `Refused` (`link-burned`) where there is nothing to wait for any more.
         """
 
+    def close(self) -> None:
+        """Lets go of what it holds, without waiting."""
+
 
 def gone() -> Refused:
     """The code is no longer good, or never was."""
@@ -67,6 +70,9 @@ class AtRendezvous:
         if message is None:
             await asyncio.sleep(_PAUSE)
         return message
+
+    def close(self) -> None:
+        """Nothing is held."""
 
 
 class Line:

@@ -37,12 +37,13 @@ class Network:
 
     def own(self) -> list[str]:
         """The addresses to announce. Raises `NearbyUnavailable`."""
-        if self.addresses:
-            return list(self.addresses)
         import ifaddr
 
         texts = [ip.ip for adapter in ifaddr.get_adapters() for ip in adapter.ips if isinstance(ip.ip, str)]
-        found = [text for text in texts if is_local(text) and not ipaddress.ip_address(text).is_loopback]
+        if self.addresses:
+            found = [text for text in texts if text in self.addresses]
+        else:
+            found = [text for text in texts if is_local(text) and not ipaddress.ip_address(text).is_loopback]
         if not found:
             raise NearbyUnavailable("This machine is on no local network now.")
         return found

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from typing import Final
 
+from kith_client.errors import NearbyUnavailable
 from kith_client.line import gone
 from kith_client.nearby.discovery import EVERYWHERE, Found, Network, is_local
 from kith_protocol.errors import Refused
@@ -109,10 +110,16 @@ class Listener:
 
 @asynccontextmanager
 async def listening(network: Network = EVERYWHERE) -> AsyncIterator[Listener]:
-    """A listener at a port of its own while the block runs; what comes from elsewhere than a local network is cut."""
+    """A listener at a port of its own while the block runs; what comes from elsewhere than a local network is cut.
+
+    Raises `NearbyUnavailable`.
+    """
     listener = Listener()
     hosts = list(network.addresses) or None
-    server = await asyncio.start_server(listener.take, hosts, 0, limit=MAX_RENDEZVOUS_BYTES)
+    try:
+        server = await asyncio.start_server(listener.take, hosts, 0, limit=MAX_RENDEZVOUS_BYTES)
+    except OSError as error:
+        raise NearbyUnavailable(f"Nobody can be waited for on the local network: {error.strerror}.") from None
     listener.port = server.sockets[0].getsockname()[1]
     try:
         yield listener

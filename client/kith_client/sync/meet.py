@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Awaitable, Callable
-from contextlib import suppress
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import Final
 
@@ -35,6 +35,8 @@ from kith_protocol.link_code import LinkCode
 from kith_protocol.linking import LINK_MESSAGE_BYTES, LinkState, LinkStatement, MeetEnd, MeetInvite, MeetReady
 from kith_protocol.suite import NONCE_BYTES
 
+END_SECONDS: Final = 10.0
+"""In which the other side has to read that it ended."""
 PATIENCE: Final = 5.0
 """Seconds to wait for receipts in the sync that follows."""
 
@@ -104,7 +106,7 @@ async def type_code(
         Typed.open(vault, server, code, nearby_only=nearby_only, network=network) as typed,
     ):
         line = typed.line
-        async with vault.resting():
+        async with vault.resting(), _told_of_failure(line):
             invite, opened = await _agree(line, vault, confirm, wishes)
         home = await _fresh(vault, typed.home)
         met = await _answer(line, vault, home, invite, opened, wishes)
@@ -133,11 +135,9 @@ async def _finish(
         answer = await asyncio.to_thread(meeting.check_answer, vault.contents, own, raw, ready)
         offered = own, answer, _place(vault), wishes
         met = await asyncio.to_thread(meeting.finish_offer, vault.contents, vault.stamp(), *offered)
-    except DOES_NOT_OPEN:
-        raise gone() from None
-    except KithError:
+    except KithError as error:
         await _end(line)
-        raise
+        raise (gone() if isinstance(error, DOES_NOT_OPEN) else error) from None
     await _keep(vault, home, met.edit)
     with suppress(KithError):  # it is kept: else the next sync brings the finish by mail
         await line.write(met.send)
@@ -146,6 +146,17 @@ async def _finish(
 
 
 # Who types it
+
+
+@asynccontextmanager
+async def _told_of_failure(line: Line) -> AsyncIterator[None]:
+    """Whatever goes wrong on this side, the other side need not wait in vain: it reads something that is no message."""
+    try:
+        yield
+    except BaseException:
+        with suppress(KithError):
+            await line.write(b"\x00")
+        raise
 
 
 async def _agree(line: Line, vault: Vault, confirm: Confirm, wishes: Wishes) -> tuple[Invite, OpenedGreeting]:
@@ -176,6 +187,7 @@ async def _connect(line: Line, vault: Vault, home: HomeServer | None, met: Met) 
         raw = await line.read()
         if len(raw) == LINK_MESSAGE_BYTES:
             await _keep(vault, home, meeting.give_up(vault.contents, vault.stamp(), met))
+            await line.acknowledge()
             line.machine.open(raw, MeetReady)  # raises: nothing but an end is that long here
         me = records.own_persona(vault.contents)
         edit = await asyncio.to_thread(meeting.take_finish, vault.contents, vault.stamp(), met, raw, me)
@@ -208,15 +220,18 @@ async def _consent(line: Line, vault: Vault, them: MeetReady, confirm: Confirm, 
         check_person(vault.contents, vault.stamp(), them.person, them.number, wishes.contact)
         if not await confirm(them.name):
             raise Refused("link-declined", "You declined. Nothing was kept.")
-    except BaseException:  # the other should not wait for somebody who left
-        await _end(line)
+    except BaseException as error:  # the other should not wait for somebody who left
+        await _end(line, patient=isinstance(error, KithError))
         raise
     await _say(line, me)
 
 
-async def _end(line: Line) -> None:
-    with suppress(KithError):
+async def _end(line: Line, *, patient: bool = True) -> None:
+    """Says that this side goes no further, and lets the other read it before the code is burned."""
+    with suppress(KithError, TimeoutError):
         await _say(line, MeetEnd())
+        async with asyncio.timeout(END_SECONDS if patient else 0):
+            await line.wait_until_read()
 
 
 async def _say(line: Line, message: LinkStatement) -> None:

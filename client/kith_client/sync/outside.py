@@ -70,6 +70,9 @@ class AtOtherServer:
             self._pause = min(LONGEST_PAUSE, self._pause * 1.5)
         return found
 
+    def close(self) -> None:
+        """Nothing is held."""
+
     async def look(self, index: int) -> bytes | None:
         """The message, if it is there. Raises `Refused` (`link-burned`, `too-many-requests`)."""
         result = await self._ask(LookForMessage(self._nameplate, index))

@@ -133,6 +133,7 @@ class Typed:
                 if isinstance(trouble, ServerUnreachable):
                     home = None
                 line = await _near(found, code, trouble)
+            stack.callback(line.carrier.close)
             yield cls(line, home)
 
 
