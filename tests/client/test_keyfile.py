@@ -160,3 +160,26 @@ def test_a_leftover_of_a_crash_does_not_keep_its_wider_mode(tmp_path: Path, unlo
     leftover.chmod(0o644)
     keyfile.write_key_file(tmp_path / "key", unlocked)
     assert stat.S_IMODE((tmp_path / "key").stat().st_mode) == 0o600
+
+
+@pytest.mark.parametrize("passphrase", ["correct horse", None])
+def test_a_key_file_of_a_vault_that_moved_says_the_new_server_and_nothing_else_changes(
+    tmp_path: Path, passphrase: str | None
+) -> None:
+    raw, key = keyfile.seal_key_file(KEYS, passphrase)
+    opens = None if passphrase is None else key
+    path = tmp_path / "device.key"
+    keyfile.write_key_file(path, raw)
+    keyfile.write_key_file(path, keyfile.with_other_server(raw, opens, "https://new.example", b"N" * 16), replace=True)
+    assert path.stat().st_mode & 0o777 == 0o600
+    moved = keyfile.open_key_file(path.read_bytes(), opens)
+    assert (moved.server, moved.fingerprint) == ("https://new.example", b"N" * 16)
+    assert (moved.vault, moved.sign_seed, moved.seal_seed) == (KEYS.vault, KEYS.sign_seed, KEYS.seal_seed)
+    if passphrase is not None:
+        assert keyfile.open_key_file(path.read_bytes(), keyfile.passphrase_key(path.read_bytes(), passphrase)) == moved
+    assert [each.name for each in tmp_path.iterdir()] == ["device.key"]
+
+
+def test_a_key_file_that_does_not_open_is_not_written_anew(locked: bytes) -> None:
+    with pytest.raises(WrongPassphrase):
+        keyfile.with_other_server(locked, b"x" * 32, "https://new.example", b"N" * 16)
