@@ -142,6 +142,8 @@ def plan_introductions(draft: Draft) -> list[bytes]:
     for each in introductions(draft.contents):
         if each.forgotten_at <= draft.stamp.now:
             forgotten.append(each.id)
+        if each.decision is None:
+            continue  # nothing follows; so what nobody asked for costs no look at who is a peer
         state = state_of(draft.contents, each, draft.stamp.now)
         if state in (IntroductionState.OVER, IntroductionState.CONNECTED):
             _revoke(draft, each)
@@ -159,6 +161,8 @@ def said_by_introduced(
     contents: Contents, each: Introduction, now: int
 ) -> Iterator[tuple[bytes, bytes, IntroductionSequence, Message]]:
     """What the introducer has to hear now: id of the channel, the introduction, sequence and message."""
+    if not each.accepted:
+        return
     state = state_of(contents, each, now)
     if state is IntroductionState.AGREED and not each.agreed and each.link is None:
         answer = IntroduceAnswer(each.introduction, True)

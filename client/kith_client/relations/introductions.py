@@ -117,8 +117,8 @@ class Heard:
         return known is None or not known.blocked
 
     def _known_already(self, channel: Channel, known: PeerRecord) -> None:
-        what = f"introduced you to {known.name}, with whom you are connected already" if known.name else "introduced"
-        self._inbox.event(channel.peer, what)
+        name = known.name or "somebody"
+        self._inbox.event(channel.peer, f"introduced you to {name}, with whom you are connected already")
 
     def _compare(self, record: bytes, message: Introduce) -> None:
         """A known introduction comes again: the first counts, and another one under its id does not pass unseen."""

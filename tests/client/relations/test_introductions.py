@@ -17,8 +17,10 @@ from kith_client.relations.outgoing import Outgoing, is_outdated
 from kith_client.relations.peers import list_peers
 from kith_client.relations.records import UNREADABLE_KIND, channel_at, channels, peers
 from kith_client.relations.rekeying import plan_rekeys
+from kith_client.relations.soundness import is_sound
 from kith_client.stamp import of_kind
-from kith_protocol.content import Content
+from kith_protocol.content import Content, Unit
+from kith_protocol.encoding import Value
 from kith_protocol.errors import Alarm, KithError, Refused
 from kith_protocol.introduction import INTRODUCTION_GRACE, INTRODUCTION_LIFETIME, MAX_INTRODUCTIONS
 from tests.client.relations.acquaintances import (
@@ -550,3 +552,38 @@ def test_while_the_introducer_cannot_read_a_peer_it_is_not_taken_back() -> None:
     anna.contents[bob] = hidden
     world.settle()
     assert len(world["bob"].requests()) == 1
+
+
+# Records
+
+
+def with_links() -> World:
+    """Everything that a record of an introduction can hold is there."""
+    world = introduced(acquaintances())
+    maker, other = maker_and_other(world)
+    maker.agree()
+    other.agree()
+    for person in (other, maker, world["anna"], maker, world["anna"]):
+        world.sync(person)
+    other.fetch()
+    return world
+
+
+@pytest.mark.parametrize("whose", ["anna", "bob", "carla"])
+def test_a_damaged_record_of_an_introduction_is_not_read_and_stops_nothing(whose: str) -> None:
+    """Each unit in turn holds something else, as a newer or broken program of one device may write it."""
+    world = with_links()
+    person = world[whose]
+    kind = "introducing" if whose == "anna" else "introduction"
+    ((record, whole),) = of_kind(person.contents, kind).items()
+    switches = {"agreed", "taken_back", "used", "offered"}
+    wrongs: list[Value] = [[1], {"host": "A B", "secret": b"", "fingerprint": b""}]
+    for name, unit in whole.units.items():
+        for wrong in wrongs:
+            content = Content(kind, {**whole.units, name: Unit(wrong, unit.at, unit.by)})
+            assert is_sound(record, content) is (name in switches or name.startswith("agreed/"))
+        assert is_sound(record, Content(kind, {**whole.units, name: unit}))
+    if kind == "introducing":
+        assert not is_sound(record, Content(kind, {**whole.units, "agreed/xyz": whole.units["text"]}))
+    person.contents[record] = Content(UNREADABLE_KIND, {})
+    world.settle()
