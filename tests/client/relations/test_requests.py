@@ -30,6 +30,7 @@ from tests.client.relations.people import Person, World
 from tests.client.relations.simserver import SimServer
 
 DAY = 86_400_000
+SEEDS = (0, 4)
 NAMES = ("Anna Beck", "Bob Kay", "Cleo Ray")
 
 
@@ -171,9 +172,11 @@ def test_two_requests_of_one_person_count_once_and_the_newest_is_answered(world:
     assert (anna.states(), bob.states()) == (["connected"], ["connected", "ended", "ended"])
 
 
-def test_both_ask_and_both_accept_in_any_order_and_are_connected_once() -> None:
-    for order in itertools.product(("anna", "bob"), repeat=4):
-        world = World.of("Anna Beck", "Bob Kay")
+@pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.parametrize("crossed", [True, False])
+def test_both_ask_and_both_accept_in_any_order_and_are_connected_once(seed: int, crossed: bool) -> None:
+    for order in itertools.product(("anna", "bob"), repeat=3):
+        world = World.of("Anna Beck", "Bob Kay", seed=seed)
         anna, bob = world["anna"], world["bob"]
         links = {"anna": anna.invite(reusable=True).link, "bob": bob.invite(reusable=True).link}
         anna.accept(links["bob"], bob.server)
@@ -185,6 +188,12 @@ def test_both_ask_and_both_accept_in_any_order_and_are_connected_once() -> None:
         bob.fetch()
         anna.let_in("Bob Kay")
         bob.let_in("Anna Beck")
+        if crossed:  # both make and send a finish before either hears of the other's
+            anna.fetch()
+            bob.fetch()
+            for person, sent in [(anna, anna.to_send()), (bob, bob.to_send())]:
+                for out in sent:
+                    world.deliver(person, out)
         for name in order:
             world.sync(world[name])
         world.settle()
@@ -193,6 +202,11 @@ def test_both_ask_and_both_accept_in_any_order_and_are_connected_once() -> None:
         assert bob.sees_of(anna) == anna.shows_to(bob)
         assert anna.sees_of(bob) == bob.shows_to(anna)
         assert anna.asked_by() == bob.asked_by() == []
+
+
+def test_each_of_the_two_has_the_smaller_person_id_once() -> None:
+    worlds = [World.of("Anna Beck", "Bob Kay", seed=seed) for seed in SEEDS]
+    assert [world["anna"].id < world["bob"].id for world in worlds] == [False, True]
 
 
 def test_who_was_asked_and_asks_back_is_connected_by_one_yes(world: World) -> None:
@@ -386,6 +400,20 @@ def test_a_blocked_person_makes_no_request_and_no_issue(world: World) -> None:
     anna.commit(unblock_peer(anna.contents, anna.stamp(), anna.peer_named("Bob Kay")))
     assert anna.asked_by() == []
     assert not of_kind(anna.contents, "issue")
+
+
+def test_where_the_list_is_full_a_blocked_person_takes_no_place_in_the_mailbox_either(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("kith_client.relations.asking.MAX_WAITING", 1)
+    anna, bob = world["anna"], world["bob"]
+    link = anna.invite(reusable=True).link
+    ask(world, world["cleo"], link)
+    world.connect("anna", "bob")
+    anna.commit(block_peer(anna.contents, anna.stamp(), anna.peer_named("Bob Kay")))
+    bob.commit(end_relationship(bob.contents, bob.stamp(), bob.peer_named("Anna Beck")))
+    ask(world, bob, link)
+    assert not anna.server.fetch({invites(anna.contents)[0].own.read_id})
 
 
 def test_a_person_who_waits_and_is_blocked_then_is_dropped(world: World) -> None:
