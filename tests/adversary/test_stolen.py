@@ -6,6 +6,7 @@ folder, with the real program: whatever she does, she does as a member of the va
 
 from __future__ import annotations
 
+import asyncio
 import shutil
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
@@ -13,29 +14,38 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
+from kith_client import versions
 from kith_client.book import grants, me
-from kith_client.errors import ServerRefused
+from kith_client.errors import ServerRefused, ServerUnreachable
 from kith_client.home import Home
+from kith_client.recovering import recover
 from kith_client.relations import records
 from kith_client.relations.ending import end_relationship
 from kith_client.relations.invites import list_invites
-from kith_client.relations.peers import list_peers
+from kith_client.relations.outgoing import outgoing
+from kith_client.relations.peers import list_peers, their_properties
 from kith_client.relations.rekeying import plan_rekeys, rekeying
+from kith_client.removing import remove_device
 from kith_client.setup import create_vault
-from kith_client.stamp import Edit, of_kind
+from kith_client.stamp import Edit, of_kind, overlay
 from kith_client.stolen import remove_stolen
 from kith_client.sync.befriend import accept_invite, make_invite
+from kith_client.sync.knock import Errand, sealed
 from kith_client.sync.push import push_all
 from kith_client.vault import UNREADABLE
 from kith_protocol.content import Content
+from kith_protocol.encoding import decode, encode
 from kith_protocol.errors import Alarm, AlarmCode, Refused
 from kith_protocol.gateway import PutStatus
 from kith_protocol.phrase import phrase_of
+from kith_protocol.wire import ReplacedPage, ReplacedRecord
 from tests.adversary.friends import Friends, set_mail, share_note, told
 from tests.adversary.test_removed_device_speaks import EVIL, speak_as_anna
 from tests.adversary.test_thieves_epochs import begin_epoch
 from tests.adversary.world import Device, Site, link
+from tests.support.lying_proxy import honest_answer
 
 NEW = "after@work.example"
 
@@ -50,6 +60,7 @@ class Theft:
     bob: Device
     thief: Device
     phrase: str
+    bobs_phrase: str
     folder: Path
 
     async def take_back(self, **options: object) -> int:
@@ -107,7 +118,8 @@ async def theft(friends: Friends, tmp_path: Path) -> AsyncIterator[Theft]:
         laptop = await stack.enter_async_context(await Device.open(home))
         await set_mail(laptop, "before@work.example")
         made = await make_invite(laptop.vault, laptop.server, ["work"])
-        bob = await stack.enter_async_context(await _newcomer(friends.bob_site, tmp_path / "bob", "Bob Holm"))
+        bobs_kit = await create_vault(Home(tmp_path / "bob"), friends.bob_site.url, "Bob Holm", "laptop")
+        bob = await stack.enter_async_context(await Device.open(Home(tmp_path / "bob")))
         await accept_invite(bob.vault, bob.server, made.link)
         for device in (laptop, bob, laptop, bob, laptop):
             await device.sync()
@@ -116,12 +128,9 @@ async def theft(friends: Friends, tmp_path: Path) -> AsyncIterator[Theft]:
         await phone.close()
         shutil.copytree(tmp_path / "phone", tmp_path / "thief")
         thief = await stack.enter_async_context(await Device.open(Home(tmp_path / "thief")))
-        yield Theft(friends, friends.anna_site, laptop, bob, thief, kit.recovery_phrase, tmp_path)
-
-
-async def _newcomer(site: Site, folder: Path, name: str) -> Device:
-    await create_vault(Home(folder), site.url, name, "laptop")
-    return await Device.open(Home(folder))
+        yield Theft(
+            friends, friends.anna_site, laptop, bob, thief, kit.recovery_phrase, bobs_kit.recovery_phrase, tmp_path
+        )
 
 
 async def test_a_thief_of_a_device_loses_the_vault_and_every_relationship_to_the_phrase(theft: Theft) -> None:
@@ -156,10 +165,6 @@ async def test_a_thief_who_gave_the_peer_new_keys_and_mailboxes_of_hers_does_not
 async def test_a_thief_whose_new_keys_anna_never_saw_does_not_keep_the_peer(theft: Theft, tmp_path: Path) -> None:
     """She speaks to Bob by herself, so that Anna's vault knows nothing of it, and Bob's newest mailbox neither."""
     thief, bob = theft.thief, theft.bob
-    from kith_client.relations.outgoing import outgoing
-    from kith_client.stamp import overlay
-    from kith_client.sync.knock import Errand, sealed
-
     stamp = thief.vault.stamp()
     mine = overlay(thief.vault.contents, plan_rekeys(thief.vault.contents, stamp, forced=True))
     errand = Errand(theft.friends.carl.vault, theft.friends.carl.server, 5)
@@ -201,10 +206,6 @@ async def test_a_thief_who_deleted_the_records_of_a_peer_did_not_make_it_forgott
 
 
 async def test_what_a_thief_wrote_over_a_peers_mailbox_key_persona_and_name_is_not_believed(theft: Theft) -> None:
-    from msgspec.structs import replace
-
-    from kith_protocol.encoding import encode
-
     mallory, thief = theft.friends.carl, theft.thief
     theirs = records.own_persona(mallory.vault.contents)
     established = thief.channel.established
@@ -279,8 +280,6 @@ async def test_an_accomplice_whom_a_thief_made_a_peer_sees_nothing_new_and_is_na
 
 
 def told_of(device: Device, peer: bytes) -> list[str]:
-    from kith_client.relations.peers import their_properties
-
     contact = records.peer_at(device.vault.contents, peer).contact
     return [prop.value for prop, _ in their_properties(device.vault.contents, contact) if prop.key == "EMAIL"]
 
@@ -327,9 +326,6 @@ async def test_a_thief_who_hides_the_persona_under_another_one_does_not_keep_the
 
 
 async def test_a_thief_who_removed_the_laptop_first_loses_to_a_recovery(theft: Theft) -> None:
-    from kith_client.recovering import recover
-    from kith_client.removing import remove_device
-
     await remove_device(theft.thief.vault, theft.thief.server, theft.laptop.vault.member.id)
     await theft.thief.sync()
     with pytest.raises(Refused, match="recover --stolen") as refused:
@@ -352,8 +348,6 @@ async def test_a_thief_who_removed_the_laptop_first_loses_to_a_recovery(theft: T
 
 
 async def test_a_thief_who_commits_all_the_time_is_no_faster_than_the_phrase(theft: Theft) -> None:
-    import asyncio
-
     codes: list[str] = []
 
     async def race() -> None:
@@ -403,8 +397,6 @@ async def test_a_device_that_was_added_after_the_stolen_one_stays_if_it_is_this_
 
 async def test_taking_back_that_broke_off_after_the_removal_is_done_again(theft: Theft) -> None:
     """The answer to the commit is lost: asked again, the thief is gone already, and all goes on."""
-    from kith_client.errors import ServerUnreachable
-    from tests.support.lying_proxy import honest_answer
 
     def lose(method: str, path: str, status: int, body: bytes) -> tuple[int, bytes]:
         return (502, b"") if method == "POST" and path.endswith("/commits") else (status, body)
@@ -419,9 +411,6 @@ async def test_taking_back_that_broke_off_after_the_removal_is_done_again(theft:
 
 
 async def test_a_server_cannot_pass_a_record_off_as_written_by_somebody_else(theft: Theft) -> None:
-    from kith_protocol.encoding import decode, encode
-    from kith_protocol.wire import ReplacedPage, ReplacedRecord
-
     await theft.write(theft.change(theft.of("peer"), trust="verified"))
     await theft.write(theft.change(theft.of("peer"), trust="met"))
 
@@ -437,3 +426,41 @@ async def test_a_server_cannot_pass_a_record_off_as_written_by_somebody_else(the
     with pytest.raises(Alarm) as raised:
         await theft.take_back()
     assert raised.value.alarm is AlarmCode.RECORD_SWAPPED
+
+
+async def test_a_thief_whose_clock_is_behind_wrote_what_she_wrote_all_the_same(theft: Theft) -> None:
+    thief, before = theft.thief, theft.thief.vault.clock
+    await thief.sync()
+    thief.vault.clock = lambda: before() - 2 * versions.WINDOW
+    await theft.write(theft.change(theft.of("peer"), trust="verified"))
+    await theft.take_back()
+    assert peer_of(theft.laptop).trust == "unverified"
+
+
+async def test_what_a_removed_device_wrote_before_the_last_30_days_counts(
+    theft: Theft, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert versions.WINDOW == 30 * 24 * 3600 * 1000
+    await theft.write(theft.change(theft.of("peer"), trust="verified"))
+    monkeypatch.setattr(versions, "WINDOW", -60_000)
+    await theft.take_back()
+    assert peer_of(theft.laptop).trust == "verified"
+    monkeypatch.undo()
+    await theft.works_again()
+
+
+async def test_two_peers_who_lose_devices_at_the_same_time_find_each_other_again(theft: Theft) -> None:
+    """Bob's thief knows Bob's persona, to which Anna's reclaim is sealed, and the other way round."""
+    laptop, bob = theft.laptop, theft.bob
+    async with await link(theft.friends.bob_site, bob, theft.folder / "bobs-phone", "phone") as his:
+        await theft.take_back()
+        await remove_stolen(bob.vault, bob.server, his.vault.member.id, theft.bobs_phrase)
+        for device in (laptop, bob, bob, laptop):
+            await device.sync()
+        await theft.settle()
+        await theft.works_again()
+        assert list(rekeying(bob.vault.contents).values()) == [True]
+        stolen = dict(his.vault.contents)
+        assert (await speak_as_anna(stolen, his, theft.friends)) <= {PutStatus.STORED, PutStatus.NO_MAILBOX}
+        await laptop.sync()
+        assert EVIL not in str(laptop.vault.contents)

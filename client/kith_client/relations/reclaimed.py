@@ -15,10 +15,10 @@ from kith_client.relations.draft import Draft
 from kith_client.relations.inbox import Inbox
 from kith_client.relations.own_keys import OwnKey
 from kith_client.relations.reclaiming import reclaim, replace_channel
-from kith_client.relations.records import Channel
+from kith_client.relations.records import RECLAIM, Channel
 from kith_client.relations.rekeying import fresh_inbox
 from kith_client.relations.server_side import all_read_ids
-from kith_protocol.encoding import encode
+from kith_protocol.encoding import Value, encode
 from kith_protocol.errors import Alarm, BadKey, BadSignature, DecodingError, Refused, Undecryptable
 from kith_protocol.reclaim import RECLAIM_BYTES, RECLAIM_SEQUENCE, OpenedReclaim, open_reclaim, reclaim_slot
 from kith_protocol.relationship import RelationshipState
@@ -40,9 +40,11 @@ def has_new_persona(inbox: Inbox, peer: bytes) -> None:
     """Says that a peer replaced its persona: never silent, though the person is proved to be the same."""
     name = Layers(inbox.draft.contents).peer_names(peer)[0]
     inbox.event(peer, "replaced all keys, as after the theft of a device; the safety number is unchanged")
+    channel = inbox.draft.contents[peer].value("channel")
     inbox.tell(
         "alarm",
-        peer,
+        # The new one, about which nobody can have left so many issues that this one is not.
+        channel if isinstance(channel, bytes) else peer,
         f"{name} replaced all keys, as one does after a device was stolen. It is the same person: the safety number is "
         "unchanged. What came from them shortly before may have been the thief's.",
     )
@@ -99,8 +101,10 @@ def _begin_anew(draft: Draft, channel: Channel, opened: OpenedReclaim) -> None:
     inbox = fresh_inbox(draft, channel)
     key = OwnKey(draft.stamp.random(SEED_BYTES), inbox, 1, draft.stamp.now, False)
     established = replace(opened.established, seal_seed=key.seed, inbox=inbox)
-    state = RelationshipState.CONNECTED.value
-    replace_channel(draft, channel, {"state": state, "established": encode(established), "own": [key.to_value()]})
+    values: dict[str, Value] = {"state": RelationshipState.CONNECTED.value, "own": [key.to_value()]}
+    if channel.reclaim is not None:
+        values[RECLAIM] = []  # what I took back as well is done with this
+    replace_channel(draft, channel, {**values, "established": encode(established)})
     draft.change(channel.peer, {"host": established.outbox.host})
 
 

@@ -38,7 +38,9 @@ def plan_reclaims(contents: Contents, stamp: Stamp) -> Edit:
     number = own_number(contents)
     for channel in records.channels(contents):
         stands = channel.state in STANDING and records.has_peer(contents, channel)
-        if channel.persona < number and stands and channel.established is not None:
+        # Whom the finish of the handshake has not reached knows of no relationship yet.
+        is_begun = not channel.step or channel.is_reclaiming
+        if channel.persona < number and stands and is_begun and channel.established is not None:
             _take_back(draft, channel, channel.established.peer_persona)
     for invite in records.invites(contents):
         persona = records.persona_of(decode(invite.own.greeting, Greeting).persona)

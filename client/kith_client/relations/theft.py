@@ -54,6 +54,8 @@ def after_theft(
             draft.change(invite.id, {"state": InviteState.REVOKED.value})
     persona = _renewed(contents, histories, stamp, root)
     text = _text(left, undone.put_back, undone.strangers)
+    if len(draft.edit):
+        text += " Your open invites are revoked; make new ones."
     draft.tell("alarm", next(record for record, content in persona.items() if content is not None), text)
     return Afterwards({**undone.edit, **draft.edit}, persona, text)
 

@@ -18,7 +18,7 @@ from kith_client.relations import records
 from kith_client.relations.homes import read_home
 from kith_client.relations.own_keys import Retired
 from kith_client.relations.reclaiming import MAX_FORMER
-from kith_client.relations.records import FACET, FORMER, SHARE, UNREADABLE_KIND, Channel, PeerRecord
+from kith_client.relations.records import FACET, FORMER, RECLAIM, SHARE, UNREADABLE_KIND, Channel, PeerRecord
 from kith_client.relations.rekeying import MAX_RETIRED, STANDING
 from kith_client.stamp import Contents, Edit, Stamp, overlay
 from kith_protocol.content import Content
@@ -29,7 +29,9 @@ from kith_protocol.persona import verify_persona
 from kith_protocol.relationship import RelationshipState, Trust
 
 DECIDED: Final = frozenset({"peer", "circle", "home"})
-_CHANNEL_UNITS: Final = frozenset({"peer", "state", "pending", "established", "own", "retired", FORMER, "parted"})
+_CHANNEL_UNITS: Final = frozenset(
+    {"peer", "state", "pending", "established", "step", "own", "retired", FORMER, RECLAIM, "parted"}
+)
 FAREWELLS: Final = 30 * 24 * 3600 * 1000
 """Milliseconds. A younger farewell of a peer may be the thief's: she can seal to me in the peer's name."""
 
@@ -140,7 +142,17 @@ def _channel(peer: PeerRecord, versions: Sequence[Version], stamp: Stamp) -> Con
     parted = max((each.parted for each in same), default=0)
     if persona is None or peer.is_over(peer.channel) or 0 < parted <= stamp.now - FAREWELLS:
         return None
-    return _whole(peer, same, persona, stamp)
+    whole = _whole(peer, same, persona, stamp)
+    honest = next((channel for suspect, channel in newest_first if not suspect and channel in same), None)
+    return whole if honest is None else _with_finish(whole, honest, stamp)
+
+
+def _with_finish(whole: Content, channel: Channel, stamp: Stamp) -> Content:
+    """A handshake whose finish has no receipt is done first: the peer knows of no relationship yet."""
+    if channel.state is not RelationshipState.FINISHED or not channel.step or channel.is_reclaiming:
+        return whole
+    units = {"state": stamp.unit(channel.state.value), "step": stamp.unit(channel.step)}
+    return Content(whole.kind, {**whole.units, **units}, whole.extra)
 
 
 def _newest_persona(channels: Iterable[Channel], person: bytes) -> bytes | None:

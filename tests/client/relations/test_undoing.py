@@ -1,0 +1,246 @@
+"""What a thief wrote about relationships is undone, and what others changed meanwhile is not."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass, replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from msgspec.structs import replace as with_fields
+
+from kith_client.relations import records
+from kith_client.relations.homes import Place, moved
+from kith_client.relations.records import PeerRecord, channels, peers, read_channel
+from kith_client.relations.rekeying import DAY
+from kith_client.relations.theft import after_theft
+from kith_client.relations.undoing import FAREWELLS, undo, worth_keeping
+from kith_client.stamp import Stamp
+from kith_client.vault import UNREADABLE
+from kith_client.versions import Version
+from kith_protocol.content import Content
+from kith_protocol.encoding import Value, encode
+from kith_protocol.mailbox import new_mailbox
+from kith_protocol.persona import OwnPersona
+from kith_protocol.relationship import RelationshipState
+from kith_protocol.suite import SealKey
+from tests.client.relations.people import Person, World
+
+HERE = b"F" * 16
+STAMP = Stamp(1_800_000_000_000, b"paperkey", random.Random(1).randbytes)
+RECORD = bytes(16)
+
+
+def circle(**values: Value) -> Content:
+    return STAMP.content("circle", {"name": "friends", **values})
+
+
+def undone(*versions: tuple[Content | None, bool], stands: Content | None = None) -> Content | None:
+    """What a record is afterwards, whose versions are given with who wrote them: True is the thief."""
+    history = [Version(number, content, suspect) for number, (content, suspect) in enumerate(versions)]
+    last = versions[-1][0]
+    contents = {} if last is None else {RECORD: last}
+    edit = undo(contents, {RECORD: history}, STAMP, HERE).edit
+    return edit.get(RECORD, last)
+
+
+Changes = st.lists(
+    st.tuples(
+        st.booleans(),
+        st.sampled_from(["name", "facet/work", "facet/home", "member/00", "member/01"]),
+        st.integers(0, 9) | st.none(),
+    )
+)
+
+
+@given(Changes)
+def test_a_record_is_as_if_the_thief_had_changed_nothing(changes: list[tuple[bool, str, int | None]]) -> None:
+    now, wanted = circle(), circle()
+    versions: list[tuple[Content | None, bool]] = [(now, False)]
+    for at, (is_thief, name, value) in enumerate(changes):
+        before, now = now, changed(now, name, value, at)
+        versions.append((now, is_thief))
+        if not is_thief and now != before:  # who takes away what is not there has changed nothing
+            wanted = changed(wanted, name, value, at)
+    assert undone(*versions) == wanted
+
+
+def changed(content: Content, name: str, value: Value, at: int) -> Content:
+    units = {key: unit for key, unit in content.units.items() if key != name}
+    if value is not None:
+        units[name] = replace(STAMP, now=at).unit(value)
+    return Content(content.kind, units, content.extra)
+
+
+def test_what_a_thief_deleted_comes_back_and_what_others_deleted_stays_away() -> None:
+    assert undone((circle(), False), (None, True)) == circle()
+    assert undone((circle(), False), (None, False)) is None
+    assert undone((circle(), False), (None, True), (circle(name="hers"), True)) == circle()
+
+
+def test_what_others_deleted_does_not_come_back_because_a_thief_had_changed_it() -> None:
+    assert undone((circle(), False), (circle(name="hers"), True), (None, False)) is None
+
+
+def test_what_a_thief_wrote_so_that_nobody_can_read_it_is_as_before() -> None:
+    assert undone((circle(), False), (UNREADABLE, True)) == circle()
+
+
+def test_a_circle_that_a_thief_made_grants_nothing() -> None:
+    made = circle(**{"facet/secret": True, "member/00": True})
+    assert undone((made, True)) == circle(**{"member/00": True})
+
+
+@pytest.mark.parametrize("is_here", [False, True])
+def test_a_vault_is_not_sent_to_a_thiefs_server_unless_it_is_there(is_here: bool) -> None:
+    place = Place("https://evil.example", HERE if is_here else b"E" * 16)
+    (home,) = moved({}, STAMP, place, None).values()
+    assert undone((home, True)) == (home if is_here else None)
+
+
+@dataclass
+class Theft:
+    """Anna, Bob, and every version of Anna's records."""
+
+    anna: Person
+    bob: Person
+    world: World
+    histories: dict[bytes, list[Version]]
+
+    @property
+    def peer(self) -> PeerRecord:
+        (peer,) = peers(self.anna.contents)
+        return peer
+
+    def wrote(self, record: bytes, content: Content | None, *, suspect: bool) -> None:
+        """A version, as the mirror and the home server would have it."""
+        if content is None:
+            self.anna.contents.pop(record)
+        else:
+            self.anna.contents[record] = content
+        kept = None if content is None else worth_keeping(content)
+        self.histories.setdefault(record, []).append(Version(len(self.histories[record]), kept, suspect))
+
+    def change(self, record: bytes, *, suspect: bool, **values: Value) -> None:
+        content = self.anna.contents[record]
+        units = {**content.units, **{name: self.anna.stamp().unit(value) for name, value in values.items()}}
+        self.wrote(record, Content(content.kind, units, content.extra), suspect=suspect)
+
+    def take_back(self) -> str:
+        after = after_theft(self.anna.contents, self.histories, self.anna.stamp(), self.anna.root, HERE)
+        self.anna.commit({**after.edit, **after.persona})
+        return after.text
+
+    def see_each_other(self) -> None:
+        self.world.settle()
+        assert self.anna.sees_of(self.bob) == self.bob.shows_to(self.anna)
+        assert self.bob.sees_of(self.anna) == self.anna.shows_to(self.bob)
+
+
+@pytest.fixture
+def theft() -> Theft:
+    world = World.of("Anna Beck", "Bob Kay")
+    anna, bob = world["anna"], world["bob"]
+    anna.set_card("email", "anna@work", "work")
+    world.connect("anna", "bob", ("work",))
+    made = Theft(anna, bob, world, {})
+    for record, content in list(anna.contents.items()):
+        kept = worth_keeping(content)
+        if kept is not None:
+            made.histories[record] = [Version(0, kept, False)]
+    return made
+
+
+def test_what_an_honest_device_wrote_on_top_of_the_thiefs_mailbox_does_not_make_it_hers(theft: Theft) -> None:
+    """The laptop takes the whole record over and changes a unit: the newest version is honest, and full of her."""
+    (channel,) = channels(theft.anna.contents)
+    established = channel.established
+    assert established is not None
+    evil = new_mailbox("bob.example", b"E" * 16, bytes(64)).address
+    theft.change(channel.id, suspect=True, established=encode(with_fields(established, outbox=evil)))
+    theft.change(channel.id, suspect=False, rekey_at=1)
+    theft.take_back()
+    content = theft.anna.contents[channel.id]
+    after = read_channel(channel.id, content)
+    assert after.established is not None
+    assert {evil, established.outbox} == {after.established.outbox, *after.former}, "all that are known"
+    theft.see_each_other()
+
+
+def test_a_person_in_place_of_the_peer_is_not_the_peer(theft: Theft) -> None:
+    mallory = Person.begin("Mallory", theft.bob.server, seed=4)
+    (channel,) = channels(theft.anna.contents)
+    assert channel.established is not None
+    theirs = own(mallory)
+    false = with_fields(channel.established, peer=theirs.person, peer_persona=theirs.raw)
+    theft.change(channel.id, suspect=True, established=encode(false))
+    theft.change(theft.peer.id, suspect=True, person=theirs.person, trust="met")
+    theft.change(channel.id, suspect=False, rekey_at=1)
+    theft.change(theft.peer.id, suspect=False, host="moved.example")
+    text = theft.take_back()
+    assert "Put back as it was before: what you decided about Bob Kay" in text
+    assert (theft.peer.person, theft.peer.trust) == (theft.bob.id, "unverified")
+    theft.see_each_other()
+
+
+def own(person: Person) -> OwnPersona:
+    return records.own_persona(person.contents)
+
+
+@pytest.mark.parametrize(("days", "back"), [(1, True), (40, False)])
+def test_a_young_farewell_may_be_the_thiefs_and_an_old_one_counts(theft: Theft, days: int, back: bool) -> None:
+    """She can seal a farewell to Anna in Bob's name, and the laptop takes it in."""
+    (channel,) = channels(theft.anna.contents)
+    parted = theft.anna.now - days * DAY
+    assert FAREWELLS == 30 * DAY
+    theft.change(channel.id, suspect=False, state="ended", parted=parted)
+    theft.take_back()
+    theft.anna.to_send()
+    assert any(not each.ended for each in channels(theft.anna.contents)) is back
+    if back:
+        theft.see_each_other()
+
+
+def test_whom_the_person_ended_or_blocked_is_not_taken_back(theft: Theft) -> None:
+    (channel,) = channels(theft.anna.contents)
+    theft.change(theft.peer.id, suspect=False, **{f"ended/{channel.id.hex()}": True})
+    theft.change(channel.id, suspect=False, state="ended")
+    theft.take_back()
+    assert [each.what for each in theft.anna.to_send()] == []
+    assert theft.anna.states() == ["ended"]
+
+
+def test_a_second_record_for_a_peer_goes_and_so_does_her_channel(theft: Theft) -> None:
+    (channel,) = channels(theft.anna.contents)
+    twin, second = b"\x00" * 16, b"\x01" * 16
+    theft.histories[twin] = theft.histories[second] = []
+    theft.histories[second] = []
+    theft.wrote(second, theft.anna.contents[channel.id], suspect=True)
+    content = theft.anna.contents[theft.peer.id]
+    units = {**content.units, "trust": theft.anna.stamp().unit("met")}
+    theft.wrote(twin, Content("peer", units), suspect=True)
+    theft.take_back()
+    assert twin not in theft.anna.contents
+    assert theft.anna.contents[second].value("state") == RelationshipState.ENDED.value
+    theft.see_each_other()
+
+
+def test_the_new_persona_is_above_every_one_that_the_root_signed_and_the_former_keys_stay(theft: Theft) -> None:
+    theft.anna.renew_persona(theft.anna.now + 10 * DAY)
+    (persona,) = (record for record, content in theft.anna.contents.items() if content.kind == "persona")
+    seals = records.persona_seals(theft.anna.contents)
+    theft.wrote(persona, theft.anna.contents[persona], suspect=False)
+    highest = records.persona_of(own(theft.anna).raw).number
+    theft.wrote(persona, Content("persona", theft.histories[persona][0].content.units), suspect=True)  # type: ignore[union-attr]
+    theft.take_back()
+    assert records.persona_of(own(theft.anna).raw).number == highest + 1
+    assert [key.seed for key in records.persona_seals(theft.anna.contents)][1:] == [key.seed for key in seals]
+
+
+def test_a_seed_that_the_root_never_named_is_not_kept(theft: Theft) -> None:
+    (persona,) = (record for record, content in theft.anna.contents.items() if content.kind == "persona")
+    theft.change(persona, suspect=True, seal_seed=bytes(32))
+    theft.take_back()
+    assert SealKey(bytes(32)).seed not in {key.seed for key in records.persona_seals(theft.anna.contents)}
+    theft.see_each_other()
