@@ -253,8 +253,8 @@ async def test_what_others_decided_after_the_thief_stays_and_what_she_decided_go
 async def test_a_thief_who_answered_an_open_invite_from_elsewhere_later_is_not_let_in(theft: Theft) -> None:
     made = await make_invite(theft.laptop.vault, theft.laptop.server, ["work"])
     await theft.take_back()
-    await theft.laptop.sync()
     assert list_invites(theft.laptop.vault.contents, theft.laptop.vault.clock())[-1].state == "revoked"
+    await theft.laptop.sync()
     with pytest.raises(Refused) as refused:
         await accept_invite(theft.friends.carl.vault, theft.friends.carl.server, made.link)
     assert refused.value.code == "invite-gone"

@@ -114,7 +114,7 @@ def announcements(channel: Channel) -> dict[str, int]:
     mine = channel.mine
     if channel.ended:
         return {BYE: BYE_SEQUENCE} if mine.bye else {}
-    if channel.state not in SENDING or channel.is_reclaiming:
+    if channel.state not in SENDING:
         return {}
     told = {REKEY: mine.keys[0].sequence if mine.under_way else 0, STATE: mine.told.sequence}
     told |= {name: line.sequence for name, line in mine.lines.items() if line.digest and name in _SLOTS}
@@ -123,7 +123,7 @@ def announcements(channel: Channel) -> dict[str, int]:
 
 def due_introductions(channel: Channel, talk: Said) -> dict[str, tuple[bytes, int, Message]]:
     """What of all that is said about introductions the peer has yet to hear."""
-    if channel.state not in SENDING or channel.is_reclaiming:
+    if channel.state not in SENDING:
         return {}
     mine = talk.get(channel.id, {})
     return {what: each for what, each in mine.items() if each[1] > channel.mine.put.get(what, 0)}

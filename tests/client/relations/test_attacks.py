@@ -14,11 +14,11 @@ from kith_client.relations import bodies
 from kith_client.relations.invites import list_invites
 from kith_client.relations.joining import shortened
 from kith_client.relations.peers import TheirLayer, list_peers
-from kith_client.relations.records import Channel, channels, own_persona, peers, persona_of, their_items
+from kith_client.relations.records import Channel, channels, invites, own_persona, peers, persona_of, their_items
 from kith_client.stamp import of_kind
 from kith_protocol.encoding import encode
 from kith_protocol.errors import Alarm, KithError, Refused
-from kith_protocol.handshake import make_answer
+from kith_protocol.handshake import make_answer, make_finish, open_answer
 from kith_protocol.invite import Invite, open_greeting, parse_link
 from kith_protocol.mailbox import MailboxKind, new_mailbox
 from kith_protocol.parcel import (
@@ -264,6 +264,26 @@ def test_answers_that_do_not_open_do_not_stop_the_real_one() -> None:
     taken = anna.take([*junk, real])
     assert len(taken.handled) == 1
     assert anna.states() == ["finished"]
+
+
+def test_a_finish_in_the_inviters_name_is_refused_and_told() -> None:
+    """By somebody who has all of the inviter's vault but her persona's keys, so that it opens."""
+    world = World.of(*PAIR, "Eve Low")
+    anna, bob, eve = world["anna"], world["bob"], world["eve"]
+    bob.accept(anna.invite().link, anna.server)
+    (out,) = bob.to_send()
+    (invite,) = invites(anna.contents)
+    answer = open_answer(invite.own, out.put.parcel, own_persona(anna.contents))
+    seed, secret, nonce = eve.random(32), eve.random(32), eve.random(24)
+    mailbox = new_mailbox(eve.host, b"F" * 16, eve.random(64))
+    me = own_persona(eve.contents)
+    raw, _ = make_finish(invite.own, answer, me, seal_seed=seed, inbox=mailbox, secret=secret, nonce=nonce)
+    (channel,) = channels(bob.contents)
+    bob.take([StoredParcel(channel.inbox.read_id, b"s" * 16, 1, raw)])
+    assert bob.states() == ["answered"]
+    assert "take the place of a person who invited you" in bob.issues[-1]
+    world.settle()
+    assert bob.states() == ["connected"]
 
 
 def test_a_finish_by_a_stranger_is_refused() -> None:

@@ -200,11 +200,13 @@ def test_whom_bob_blocked_does_not_come_back_by_a_reclaim(world: World) -> None:
     for out in thief.to_send():
         world.server_at(out.host).put(out.put)
     bob.fetch()
+    bob.serve()
     bob.commit(block_peer(bob.contents, bob.stamp(), bob.peer_named("Anna Beck")))
     take_back(anna)
-    send_all(world, anna)
+    assert send_all(world, anna) == [PutStatus.STORED]
     bob.fetch()
     assert list_peers(bob.contents) == []
+    assert bob.states() == ["ended"]
 
 
 def test_a_reclaim_finds_the_peer_in_a_mailbox_that_was_replaced(world: World) -> None:
@@ -291,6 +293,25 @@ def test_two_thefts_at_once_end_in_one_relationship(world: World) -> None:
     for person in (anna, bob):
         assert len(peers(person.contents)) == 1
         assert list(rekeying(person.contents).values()) == [True]
+
+
+def test_of_two_reclaims_that_cross_the_one_of_the_smaller_person_id_stands(world: World) -> None:
+    """Each has heard that the other's devices were stolen too, and both make the relationship at the same moment."""
+    anna, bob = world["anna"], world["bob"]
+    take_back(anna)
+    take_back(bob)
+    for _ in range(2):
+        sent = [(person, person.to_send()) for person in (anna, bob)]
+        for person, outs in sent:
+            assert {out.what for out in outs} == {RECLAIM}
+            for out in outs:
+                world.deliver(person, out)
+        for person in (anna, bob):
+            person.fetch()
+    smaller, other = sorted((anna, bob), key=lambda person: person.id)
+    assert (standing(smaller).is_reclaiming, standing(other).state.value) == (True, "connected")
+    world.settle()
+    see_each_other(world)
 
 
 @pytest.mark.parametrize("order", [("anna", "bob"), ("bob", "anna")])

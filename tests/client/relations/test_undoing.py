@@ -173,6 +173,9 @@ def test_a_person_in_place_of_the_peer_is_not_the_peer(theft: Theft) -> None:
     (channel,) = channels(theft.anna.contents)
     assert channel.established is not None
     theirs = own(mallory)
+    mallory.renew_persona(9)
+    half = with_fields(channel.established, peer_persona=own(mallory).raw)
+    theft.change(channel.id, suspect=True, established=encode(half))
     false = with_fields(channel.established, peer=theirs.person, peer_persona=theirs.raw)
     theft.change(channel.id, suspect=True, established=encode(false))
     theft.change(theft.peer.id, suspect=True, person=theirs.person, trust="met")
@@ -181,6 +184,9 @@ def test_a_person_in_place_of_the_peer_is_not_the_peer(theft: Theft) -> None:
     text = theft.take_back()
     assert "Put back as it was before: what you decided about Bob Kay" in text
     assert (theft.peer.person, theft.peer.trust) == (theft.bob.id, "unverified")
+    after = read_channel(channel.id, theft.anna.contents[channel.id]).established
+    assert after is not None
+    assert (after.peer, after.peer_persona) == (theft.bob.id, own(theft.bob).raw)
     theft.see_each_other()
 
 
@@ -236,6 +242,22 @@ def test_the_new_persona_is_above_every_one_that_the_root_signed_and_the_former_
     theft.take_back()
     assert records.persona_of(own(theft.anna).raw).number == highest + 1
     assert [key.seed for key in records.persona_seals(theft.anna.contents)][1:] == [key.seed for key in seals]
+
+
+def test_a_thief_who_hides_the_highest_persona_does_not_make_the_new_one_lower(theft: Theft) -> None:
+    """She put an old statement of the root's back, and made the server forget what she replaced."""
+    theft.anna.renew_persona(7)
+    theft.world.settle()
+    (persona,) = (record for record, content in theft.anna.contents.items() if content.kind == "persona")
+    theft.histories.update(
+        {r: [Version(0, kept, False)] for r, c in theft.anna.contents.items() if (kept := worth_keeping(c))}
+    )
+    old = Person.begin("Anna Beck", theft.anna.server)
+    theft.histories[persona] = []
+    theft.wrote(persona, next(c for c in old.contents.values() if c.kind == "persona"), suspect=True)
+    assert records.persona_of(own(theft.anna).raw).number == 1
+    theft.take_back()
+    theft.see_each_other()
 
 
 def test_a_seed_that_the_root_never_named_is_not_kept(theft: Theft) -> None:
