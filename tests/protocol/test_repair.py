@@ -6,7 +6,7 @@ import pytest
 
 from kith_protocol.chain import Chain
 from kith_protocol.errors import Refused
-from kith_protocol.repair import find_repair
+from kith_protocol.repair import find_repair, shut_out
 from tests.protocol.vaults import Step, Story, keys_of, paper_of, without_sealing
 
 PHONE, TABLET, SPY = keys_of("phone"), keys_of("tablet"), keys_of("spy")
@@ -134,3 +134,13 @@ def test_an_old_history_that_holds_a_repair_does_not_take_a_device_back_behind_i
     shown.repair(lost.steps[3:], TABLET)
     shown.put(carla="met at PyCon")
     assert refused(shown, lost)
+
+
+def test_whoever_a_removed_device_lets_in_is_shut_out_with_it() -> None:
+    _, shown = restored()
+    accomplice, later = keys_of("accomplice"), keys_of("later")
+    for member, author in ((SPY, TABLET), (accomplice, SPY), (later, PHONE)):
+        shown.add(member, author)
+    commits = [step.commit for step in shown.steps[3:]]
+    assert shut_out([TABLET.id], commits) == {TABLET.id, SPY.id, accomplice.id}
+    assert shut_out([], commits) == frozenset()

@@ -223,6 +223,19 @@ async def test_a_device_that_was_added_pushes_and_one_that_was_removed_cannot(se
     assert (await refused(server, vault, vault.draft({}, second).push())).code == "unknown-member"
 
 
+async def test_a_repair_on_the_head_is_taken_and_one_without_a_new_epoch_is_refused(server: HomeServer) -> None:
+    """The server holds it against the rules as every commit; whom it gives up commits for is not its business."""
+    vault = await begun(server)
+    lost = (secrets.token_bytes(32),)
+    bare = vault.draft({}).with_body(abandoned=lost)
+    assert (await refused(server, vault, bare.push())).code == "wrong-epoch"
+    second = new_member()
+    await server.push(vault, vault.add_device(second.public))
+    repair = vault.draft_removal(second.id).with_body(abandoned=lost)
+    assert await server.push(vault, vault.advance(repair)) == Head(vault.chain.number, vault.chain.head)
+    await server.push(vault, vault.push({record_id(): {}}))
+
+
 async def test_a_commit_that_adds_a_second_paper_key_is_refused(server: HomeServer) -> None:
     vault = await begun(server)
     paper = new_member(MemberKind.PAPER)

@@ -109,6 +109,10 @@ class VaultBuilder:
 
     def remove_member(self, member: bytes, author: MemberKeys | None = None) -> Push:
         """Removes a member and begins a new epoch."""
+        return self.advance(self.draft_removal(member, author))
+
+    def draft_removal(self, member: bytes, author: MemberKeys | None = None) -> Draft:
+        """The commit that removes `member`, not yet applied."""
         before, epoch, key = self.chain.epoch, self.chain.epoch + 1, secrets.token_bytes(32)
         left = [standing.member for id_, standing in self.chain.members.items() if id_ != member]
         keys = seal_epoch_key(
@@ -116,7 +120,7 @@ class VaultBuilder:
         )
         self.epoch_keys[epoch] = key
         commitment = epoch_commitment(epoch, key)
-        return self.advance(self._draft({}, author or self.device, epoch, (), (member,), keys, commitment))
+        return self._draft({}, author or self.device, epoch, (), (member,), keys, commitment)
 
     def advance(self, draft: Draft) -> Push:
         """Takes a draft as committed."""
