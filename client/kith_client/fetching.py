@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 
 from kith_client.access import Access
 from kith_client.epoch_keys import open_epochs
@@ -31,17 +31,21 @@ async def fetch_vault(
     progress: Progress,
     opening: OpenEpochs = open_epochs,
     lists: dict[int, Mapping[bytes, bytes]] | None = None,
+    allow: Callable[[], Awaitable[None]] | None = None,
 ) -> Contents:
     """Fills `mirror` from the server. The records that say whose vault it is.
 
     `mark` is the number and hash of a commit that must be in the history, which must have this device as a member and
     be readable for it; (0, vault id) demands no more than that it is this vault's. `opening` may be content with less
-    than all epochs. `lists` is filled with the lists of changes, by the number of their commit. Raises an `Alarm`.
+    than all epochs. `lists` is filled with the lists of changes, by the number of their commit. `allow` looks at the
+    staged commits once they are verified, and raises where they must not be taken. Raises an `Alarm`.
     """
     verifier = FeedVerifier(keys.vault, mark)
     verifier.lists = lists
     await receive(mirror, server, verifier, progress)
     chain = verifier.finish()
+    if allow is not None:
+        await allow()
     if keys.member.id not in chain.members:
         raise Alarm(AlarmCode.UNKNOWN_MEMBER, "The address book's history does not have this device as a member.")
     commits = await mirror.commits_with_keys(staged=True, whole=True)

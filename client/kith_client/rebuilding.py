@@ -11,21 +11,25 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, TypeVar
 
-from kith_client.epoch_keys import open_epochs
+from kith_client.epoch_keys import find_epochs, open_epochs
 from kith_client.fetching import fetch_vault
 from kith_client.home import Home
 from kith_client.keyfile import DeviceKeys
-from kith_client.mirror import CHAIN, Mirror, Request
+from kith_client.mirror import CHAIN, AcceptedPush, Mirror, Request
 from kith_client.mirror_file import MirrorDamaged
 from kith_client.online import signed_in
 from kith_client.sync.applying import rebase
+from kith_client.sync.following import REPAIRABLE
 from kith_client.sync.receiving import Progress, no_progress
 from kith_client.transport import HomeServer
 from kith_client.unlock import PromptForPassphrase, unlock
 from kith_client.vault import Clock, RecordKeys, system_clock
-from kith_protocol.chain import Chain, thaw_chain
+from kith_protocol.chain import Chain, freeze_chain, thaw_chain
+from kith_protocol.commit import parse_commit
 from kith_protocol.content import Content
-from kith_protocol.errors import DecodingError, Refused, Undecryptable
+from kith_protocol.errors import Alarm, DecodingError, Refused, Undecryptable
+from kith_protocol.repair import find_repair
+from kith_protocol.suite import digest
 
 T = TypeVar("T")
 
@@ -60,6 +64,10 @@ class _Salvage:
     drafts: Mapping[bytes, bytes | None] = field(default_factory=dict)
     bases: Mapping[bytes, bytes | None] = field(default_factory=dict)
     """The records that the unsent edits began from."""
+    commits: Mapping[int, bytes] = field(default_factory=dict)
+    """All that led to `chain`, by number; none where one is missing."""
+    with_keys: tuple[tuple[bytes, bytes], ...] = ()
+    """As `Mirror.commits_with_keys`: they open the unsent edits also where the server lost them."""
     requests: tuple[Request, ...] = ()
     events: tuple[bytes, ...] = ()
     complete: bool = False
@@ -88,7 +96,7 @@ async def rebuild(
         _remove(new)
         mirror = await Mirror.open(new)
         try:
-            await _fetch(mirror, keys, salvage.chain, clock, progress)
+            await _fetch(mirror, keys, salvage, clock, progress)
             records, kept = await _carry_over(mirror, keys, salvage, clock())
         finally:
             await mirror.close()
@@ -103,11 +111,14 @@ async def _salvage(path: Path) -> _Salvage:
         return _Salvage()
     try:
         drafts = await _if_readable(mirror.drafts())
+        chain = _thawed(await _if_readable(mirror.state(CHAIN)))
         # A push whose outcome is unknown is not carried over: its edits are among the unsent ones still.
         return _Salvage(
-            _thawed(await _if_readable(mirror.state(CHAIN))),
+            chain,
             drafts or {},
             await _if_readable(mirror.records(drafts or {})) or {},
+            await _commits(mirror, chain),
+            tuple(await _if_readable(mirror.commits_with_keys()) or ()),
             tuple(await _if_readable(mirror.requests()) or ()),
             tuple(await _if_readable(mirror.events(_EVENTS)) or ()),
             drafts is not None,
@@ -130,10 +141,54 @@ def _thawed(frozen: bytes | None) -> Chain | None:
         return None
 
 
-async def _fetch(mirror: Mirror, keys: DeviceKeys, known: Chain | None, clock: Clock, progress: Progress) -> None:
+async def _commits(mirror: Mirror, chain: Chain | None) -> Mapping[int, bytes]:
+    if chain is None:
+        return {}
+    found = await _if_readable(mirror.commits_at(range(chain.number + 1))) or {}
+    whole = len(found) == chain.number + 1 and digest(found[chain.number]) == chain.head
+    return found if whole else {}
+
+
+async def _fetch(mirror: Mirror, keys: DeviceKeys, salvage: _Salvage, clock: Clock, progress: Progress) -> None:
+    known = salvage.chain
     mark = (0, keys.vault) if known is None else (known.number, known.head)
     async with HomeServer.connect(keys.server) as server:
-        await fetch_vault(mirror, signed_in(server, keys, clock), keys, mark, progress)
+        signed = signed_in(server, keys, clock)
+        try:
+            await fetch_vault(mirror, signed, keys, mark, progress)
+        except Alarm as alarm:
+            if known is None or not salvage.commits or alarm.alarm not in REPAIRABLE:
+                raise
+            await _fetch_repaired(mirror, signed, keys, known, salvage.commits, alarm, progress)
+
+
+async def _fetch_repaired(
+    mirror: Mirror,
+    server: HomeServer,
+    keys: DeviceKeys,
+    known: Chain,
+    commits: Mapping[int, bytes],
+    alarm: Alarm,
+    progress: Progress,
+) -> None:
+    """The vault from a server that was put back to an earlier day, if it holds a repair that this device may follow.
+
+    Raises `alarm` otherwise.
+    """
+    rows = [(number, raw, b"") for number, raw in commits.items()]
+    await mirror.apply_push(AcceptedPush(freeze_chain(known), {}, rows, []))
+
+    async def allow() -> None:
+        lost, shown = ([parse_commit(raw) for raw in side] for side in await mirror.parting())
+        if not lost:
+            raise alarm
+        find_repair(known, lost, shown)
+
+    try:
+        await mirror.clear_stage()
+        await fetch_vault(mirror, server, keys, (0, keys.vault), progress, allow=allow)
+    except Refused:
+        raise alarm from None
 
 
 async def _carry_over(mirror: Mirror, keys: DeviceKeys, salvage: _Salvage, now: int) -> tuple[int, int]:
@@ -146,10 +201,12 @@ async def _carry_over(mirror: Mirror, keys: DeviceKeys, salvage: _Salvage, now: 
     commits = await mirror.commits_with_keys()
     epochs = await asyncio.to_thread(open_epochs, keys.vault, commits, keys.member, chain.commitments)
     record_keys = RecordKeys(keys.vault, epochs)
+    before_keys = await asyncio.to_thread(_keys_before, keys, salvage) or record_keys
     remote = await mirror.records(salvage.drafts)
 
     def work() -> tuple[int, dict[bytes, bytes | None]]:
-        local, there, before = (_opened(record_keys, blobs) for blobs in (salvage.drafts, remote, salvage.bases))
+        local, before = (_opened(before_keys, blobs) for blobs in (salvage.drafts, salvage.bases))
+        there = _opened(record_keys, remote)
         sealed: dict[bytes, bytes | None] = {}
         for record, content in local.items():
             merged = rebase(before.get(record), content, there.get(record), now).content
@@ -162,6 +219,17 @@ async def _carry_over(mirror: Mirror, keys: DeviceKeys, salvage: _Salvage, now: 
     for request in salvage.requests:
         await mirror.add_request(request)
     return sum(await mirror.record_batches(len)), kept
+
+
+def _keys_before(keys: DeviceKeys, salvage: _Salvage) -> RecordKeys | None:
+    """The keys with which the damaged mirror was written; None where it does not give them."""
+    if salvage.chain is None:
+        return None
+    try:
+        known = find_epochs(keys.vault, salvage.with_keys, keys.member, salvage.chain.commitments).known
+    except DecodingError:
+        return None
+    return RecordKeys(keys.vault, known) if salvage.chain.epoch in known else None
 
 
 def _opened(record_keys: RecordKeys, blobs: Mapping[bytes, bytes | None]) -> dict[bytes, Content | None]:

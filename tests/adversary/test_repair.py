@@ -10,7 +10,9 @@ import pytest
 from kith_client.book.issues import list_issues
 from kith_client.errors import ServerUnreachable
 from kith_client.home import Home
+from kith_client.rebuilding import rebuild
 from kith_client.repairing import Missing, look, repair
+from kith_client.unlock import cannot_ask
 from kith_protocol.errors import Alarm, AlarmCode
 from tests.adversary.restored import AFTER, MAIL, Restored, alarms_told, contact, delete, texts
 from tests.adversary.world import Device, link
@@ -256,3 +258,23 @@ async def test_a_device_opened_anew_stands_where_it_followed(restored: Restored)
     async with await Device.open(Home(restored.folder / "laptop")) as again:
         assert again.state() == state
         await again.sync()
+
+
+async def test_a_damaged_copy_is_made_anew_behind_a_repair_and_only_behind_one(restored: Restored) -> None:
+    laptop, phone = restored.laptop, restored.phone
+    await phone.add("Unsent Phone")
+    await phone.close()
+
+    async def no() -> bool:
+        return False
+
+    with pytest.raises(Alarm) as raised:
+        await rebuild(Home(restored.folder / "phone"), cannot_ask, no)
+    assert raised.value.alarm is AlarmCode.ROLLBACK
+    await repair(laptop.vault, laptop.server)
+    await laptop.sync()
+    made = await rebuild(Home(restored.folder / "phone"), cannot_ask, no)
+    assert (made.kept, made.lost) == (1, 0)
+    async with await Device.open(Home(restored.folder / "phone")) as again:
+        await in_step(again, laptop)
+        assert again.names == sorted([*AFTER, "Unsent Phone"])
