@@ -98,6 +98,7 @@ def test_who_agreed_sees_how_far_it_is_and_can_change_their_mind(kith: Kith, wor
     assert lines(kith("introductions").out)[1].startswith(f"{row['id'][:8]} {ANNA} {CARLA} and me waiting")
     kith.do("introductions", "take-back", row["id"])
     assert kith.do("introductions")["introductions"] == []
+    assert "No introductions." in kith("introductions").err
 
 
 def test_who_introduced_a_peer_is_shown_until_numbers_are_compared(kith: Kith, world: World) -> None:

@@ -6,9 +6,10 @@ import pytest
 from msgspec.structs import replace
 
 from kith_client.book.contacts import add_contact
+from kith_client.relations.draft import Draft
 from kith_client.relations.homes import Place
-from kith_client.relations.introduced import agree, links_to_use
-from kith_client.relations.introduction_records import Introducing, introducings, introductions
+from kith_client.relations.introduced import agree, decline_introduction, links_to_use
+from kith_client.relations.introduction_records import Decision, Introducing, introducings, introductions
 from kith_client.relations.invites import list_invites
 from kith_client.relations.meeting import Wishes, answer_offer, new_offer
 from kith_client.relations.records import own_persona, peers
@@ -329,6 +330,43 @@ def test_an_invite_that_is_gone_is_told() -> None:
     (issue,) = other.issues
     assert issue == f"{ANNA} introduced you to somebody, but the invite for it is gone."
     assert links_to_use(other.contents, other.now) == []
+
+
+def test_an_old_invite_of_the_right_person_is_told_and_not_used() -> None:
+    """Anna passes on one that the maker made for her long ago."""
+    world = introduced(acquaintances())
+    anna, (maker, other) = world["anna"], maker_and_other(world)
+    other.agree()
+    old = parse_link(maker.invite(expires=maker.now + 1000).link)
+    greeting = maker.server.greetings[old.link_id]
+    tell(anna, other, [IntroduceInvite(introduction_id(anna), old.host, old.secret, old.fingerprint)])
+    other.now += 2000
+    maker.server.greetings[old.link_id] = greeting
+    other.use_links(world.server_at)
+    (issue,) = other.issues
+    assert issue.startswith(f"The invite that {ANNA} passed on cannot be used.")
+    assert row_of(other, maker) is None
+
+
+def test_a_contact_that_became_another_person_s_since_is_not_mixed_up() -> None:
+    """The other agreed for a contact, and a stranger came through another invite for that contact meanwhile."""
+    world = until_passed_on()
+    anna, (maker, other), dora = world["anna"], maker_and_other(world), world["dora"]
+    edit, contact = add_contact(other.stamp(), "From the club")
+    other.commit(edit)
+    each = the_introduction(other)
+    other.commit(decline_introduction(other.contents, other.stamp(), each.id))
+    decision = Decision(True, (), contact).to_value()
+    draft = Draft(other.contents, other.stamp())
+    draft.change(each.id, {"decision": decision})
+    other.commit(draft.edit)
+    other.accept(dora.invite().link, dora.server, contact=contact)
+    other.fetch()
+    other.use_links(world.server_at)
+    (issue,) = other.issues
+    assert issue.startswith(f"{ANNA} introduced you to somebody for a contact that belongs to another person.")
+    assert row_of(other, maker) is None
+    assert anna.issues == []
 
 
 def in_between() -> tuple[World, Person]:

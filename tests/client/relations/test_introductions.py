@@ -17,12 +17,15 @@ from kith_client.relations.outgoing import Outgoing, is_outdated
 from kith_client.relations.peers import list_peers
 from kith_client.relations.records import UNREADABLE_KIND, channel_at, channels, peers
 from kith_client.relations.rekeying import plan_rekeys
+from kith_client.relations.requests import accept_request, decline_request, list_requests
 from kith_client.relations.soundness import is_sound
+from kith_client.relations.trust import introducer_of, trust_of
 from kith_client.stamp import of_kind
 from kith_protocol.content import Content, Unit
 from kith_protocol.encoding import Value
 from kith_protocol.errors import Alarm, KithError, Refused
 from kith_protocol.introduction import INTRODUCTION_GRACE, INTRODUCTION_LIFETIME, MAX_INTRODUCTIONS
+from kith_protocol.relationship import Trust
 from tests.client.relations.acquaintances import (
     ANNA,
     BOB,
@@ -552,6 +555,42 @@ def test_while_the_introducer_cannot_read_a_peer_it_is_not_taken_back() -> None:
     anna.contents[bob] = hidden
     world.settle()
     assert len(world["bob"].requests()) == 1
+
+
+def test_an_introduction_is_a_request_like_any_other() -> None:
+    world = introduced(acquaintances())
+    bob, carla = world["bob"], world["carla"]
+    (row,) = list_requests(bob.contents, bob.now)
+    assert (row.kind, row.name, row.person) == ("introduction", CARLA, carla.id)
+    assert row.at == bob.contents[row.id].units["person"].at
+    decided = accept_request(bob.contents, bob.stamp(), row, ["work"])
+    assert "once the other agrees" in decided.then
+    bob.commit(decided.edit)
+    assert list_requests(bob.contents, bob.now) == []
+    (row,) = list_requests(carla.contents, carla.now)
+    carla.commit(decline_request(carla.contents, carla.stamp(), row).edit)
+    assert list_requests(carla.contents, carla.now) == []
+    world.settle()
+    assert know_nothing_of_each_other(bob, carla)
+    with refused("no-such-request"):
+        accept_request(carla.contents, carla.stamp(), row)
+    with refused("no-such-request"):
+        decline_request(carla.contents, carla.stamp(), row)
+
+
+@pytest.mark.parametrize(
+    ("text", "trust", "by"),
+    [
+        ("introduced:" + "ab" * 32, Trust.INTRODUCED, b"\xab" * 32),
+        ("introduced:xyz", Trust.INTRODUCED, None),
+        ("introduced", Trust.INTRODUCED, None),
+        ("verified:" + "ab" * 32, Trust.VERIFIED, None),
+        ("certified", Trust.UNVERIFIED, None),
+        ("", Trust.UNVERIFIED, None),
+    ],
+)
+def test_how_far_a_peer_is_trusted_is_read_as_carefully_as_it_can_be(text: str, trust: Trust, by: bytes | None) -> None:
+    assert (trust_of(text), introducer_of(text)) == (trust, by)
 
 
 # Records
