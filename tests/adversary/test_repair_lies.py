@@ -17,8 +17,8 @@ from kith_protocol.chain import Chain
 from kith_protocol.commit import Commit, parse_commit
 from kith_protocol.encoding import encode
 from kith_protocol.epoch import epoch_commitment, seal_epoch_key
-from kith_protocol.errors import Alarm, AlarmCode, KithError
-from kith_protocol.member import MemberKeys
+from kith_protocol.errors import Alarm, AlarmCode, KithError, Refused
+from kith_protocol.member import MemberKeys, MemberKind
 from kith_protocol.phrase import entropy_of, paper_keys
 from kith_protocol.suite import KEY_BYTES, NONCE_BYTES
 from tests.adversary.restored import AFTER, MAIL, Restored, contact, delete, texts
@@ -223,4 +223,27 @@ async def test_a_device_that_was_removed_on_the_restored_server_cannot_repair_an
         with pytest.raises(KithError) as refused:
             await attempt()
         assert isinstance(refused.value, ServerRefused | Alarm)
+    assert laptop.state() == before
+
+
+async def test_where_the_phrase_was_changed_in_what_was_lost_nobody_repairs(restored: Restored) -> None:
+    """The old phrase rules the old history, and is worthless to whoever knows that it was replaced."""
+    laptop, old, new = restored.laptop, paper_keys(entropy_of(restored.phrase)), new_member(MemberKind.PAPER)
+    await restored.site.restore(restored.folder / "newest")
+    chain, key = laptop.vault.chain, os.urandom(KEY_BYTES)
+    stay = [each.member for id_, each in chain.members.items() if id_ != old.id]
+    nonce = os.urandom(NONCE_BYTES)
+    keys = seal_epoch_key(key, chain.vault, chain.epoch + 1, [*stay, new.public], previous=key_of(laptop), nonce=nonce)
+    replaced = MembershipStep((new.public,), (old.id,), keys, epoch_commitment(chain.epoch + 1, key))
+    await pushed(laptop, old, replaced, chain.epoch + 1)
+    await laptop.sync()
+    await restored.restore()
+    lost = await lost_commits(laptop, restored.late.vault.chain.number)
+    gone = [restored.tablet.vault.member.id]
+    await pushed(restored.late, old, *giving_up(restored.late.vault.chain, key_of(restored.late), lost, gone))
+    await stands_still(laptop)
+    before = laptop.state()
+    with pytest.raises(Refused, match="phrase was changed") as refused:
+        await repair(laptop.vault, laptop.server)
+    assert refused.value.code == "phrase-changed"
     assert laptop.state() == before
