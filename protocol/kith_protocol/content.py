@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from struct import pack
 from typing import Final
 
 from kith_protocol.encoding import Value, encode_map
@@ -32,6 +33,13 @@ class Unit:
 
     def __repr__(self) -> str:
         return "Unit(...)"
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Unit):
+            return NotImplemented
+        return (self.at, self.by) == (other.at, other.by) and same_value(self.value, other.value)
+
+    __hash__ = None  # type: ignore[assignment]
 
     @property
     def fingerprint(self) -> bytes:
@@ -60,6 +68,19 @@ class Content:
         """The map that is sealed."""
         units: dict[str, Value] = {key: [unit.at, unit.by, unit.value] for key, unit in self.units.items()}
         return {**self.extra, "kind": self.kind, "units": units}
+
+
+def same_value(one: Value, other: Value) -> bool:
+    """Whether two plain values are one. Python's own equality takes `True` for 1 and 1 for 1.0, which are three."""
+    if type(one) is not type(other):
+        return False
+    if isinstance(one, dict) and isinstance(other, dict):
+        return one.keys() == other.keys() and all(same_value(value, other[key]) for key, value in one.items())
+    if isinstance(one, list) and isinstance(other, list):
+        return len(one) == len(other) and all(map(same_value, one, other))
+    if isinstance(one, float) and isinstance(other, float):
+        return pack("d", one) == pack("d", other)  # 0.0 is not -0.0, and no number is itself
+    return one == other
 
 
 def content_of(values: Mapping[str, Value]) -> Content:

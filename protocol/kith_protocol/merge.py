@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from kith_protocol.content import Content, Unit
+from kith_protocol.content import Content, Unit, same_value
 from kith_protocol.encoding import Value
 from kith_protocol.suite import digest
 
@@ -69,7 +69,7 @@ def _against_deletion(base: Content | None, local: Content | None, remote: Conte
     kept = local if local is not None else remote
     if kept is None or base is None:
         return kept
-    edited = kept.units != base.units or kept.extra != base.extra
+    edited = kept.units != base.units or not same_value(dict(kept.extra), dict(base.extra))
     return kept if edited else None
 
 
@@ -98,4 +98,4 @@ def _keeps_conflicts(kind: str, key: str) -> bool:
 
 def _changed_extra(base: Content | None, local: Content) -> dict[str, Value]:
     before = base.extra if base else {}
-    return {key: value for key, value in local.extra.items() if before.get(key) != value}
+    return {key: value for key, value in local.extra.items() if not same_value(before.get(key), value)}

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from kith_protocol.content import Content, Unit
+from kith_protocol.content import Content, Unit, same_value
+from kith_protocol.encoding import Value
 from kith_protocol.merge import CONFLICT, KINDS_WITH_CONFLICTS, conflict_name, merge, past_name
 
 LATEST = 1000
@@ -103,6 +104,28 @@ def test_the_same_edit_on_both_sides_is_no_conflict(case: tuple[Content, list[Co
     base, (local, _) = case
     merged = merge(base, local, local, latest=LATEST)
     assert (merged.content, merged.conflicts) == (local, 0)
+
+
+@pytest.mark.parametrize(
+    ("base", "edit"), [(1, True), (0, False), (1, 1.0), (0.0, -0.0), ([1], [True]), ({"a": 1}, {"a": True})]
+)
+def test_values_that_only_python_takes_for_one_are_two(base: Value, edit: Value) -> None:
+    assert base == edit
+    was, mine, theirs = (content({"fn": Unit(value, 1, b"A")}) for value in (base, edit, "theirs"))
+    merged = join(was, mine, theirs)
+    assert {("fn", Unit(edit, 1).fingerprint), ("fn", Unit("theirs", 1).fingerprint)} == entered(merged)
+    assert join(was, mine, None) == mine
+    changed = join(content({}, extra={"new": base}), content({}, extra={"new": edit}), content({}, extra={"new": base}))
+    assert changed is not None
+    assert same_value(changed.extra["new"], edit)
+
+
+def test_equal_values_are_one_whatever_the_order_of_their_keys() -> None:
+    assert Unit({"a": [1, None], "b": 0.5}, 1) == Unit({"b": 0.5, "a": [1, None]}, 1)
+    assert Unit(float("nan"), 1) == Unit(float("nan"), 1)
+    assert Unit("a", 1) != "a"
+    assert not same_value({"a": 1}, {"b": 1})
+    assert not same_value([1], [1, 2])
 
 
 @given(edits(kind="contact"))

@@ -180,6 +180,10 @@ def merges() -> Iterator[Vector]:
     circle = [card(kind="circle", name=(name, at, b"A")) for name, at in (("a", 1), ("b", 2), ("c", 3))]
     yield vector("no-conflicts-in-circles", "The later stands, alone.", *circle)
     yield vector("unknown-keys", "Both are carried along.", card(), card({"new": 1}), card({"newer": 2}))
+    one, true, other = (card(x=(value, 1, b"A")) for value in (1, True, 2))
+    yield vector(
+        "true-is-not-one", "Some languages take true for 1; both sides edited, and both are kept.", one, true, other
+    )
     yield damaged("no-units", "A map without units.", {"kind": "note"})
     yield damaged("no-kind", "A map without a kind.", {"units": {}})
     yield damaged("unit-of-two", "A unit without a value.", {"kind": "note", "units": {"text": [1, b""]}})
