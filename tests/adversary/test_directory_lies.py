@@ -160,9 +160,9 @@ async def test_a_handle_of_another_vault_cannot_be_taken_and_nothing_is_kept_of_
             with pytest.raises(Refused) as refused:
                 await chosen(mallory, private=private)
             assert refused.value.code == "handle-taken"
-        with pytest.raises(Refused):
+        with pytest.raises(Refused) as none:
             await give_handle_up(mallory.vault, mallory.server, "anna")
-        await mallory.server.delete_handle(mallory.vault.id, handle_id("anna"))
+        assert none.value.code == "no-such-handle"
         assert mallory.state() == was
     assert friends.anna_site.rows("SELECT * FROM handles") == before
 
@@ -189,6 +189,18 @@ async def test_a_handle_that_the_server_gave_to_somebody_else_is_told_and_does_n
 async def choose_again(device: Device) -> None:
     """Other facets make another invite, so that the server is asked to hold another secret."""
     await choose_handle(device.vault, device.server, "anna", ["private"], private=False)
+
+
+async def test_a_claim_that_broke_off_is_mended_by_choosing_it_again_or_giving_it_up(friends: Friends) -> None:
+    """The server was asked, and the command ended before the vault knew."""
+    anna, site = friends.anna, friends.anna_site
+    await anna.server.put_handle(anna.vault.id, handle_id("anna"), b"")
+    await anna.server.put_handle(anna.vault.id, handle_id("beck"), b"")
+    await chosen(anna)
+    with pytest.raises(Refused) as none:
+        await give_handle_up(anna.vault, anna.server, "beck")
+    assert none.value.code == "no-such-handle"
+    assert site.rows("SELECT handle FROM handles") == [(handle_id("anna"),)]
 
 
 # Invites that the servers swap

@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from kith_client.book.events import entry
 from kith_client.book.facets import facet_name
 from kith_client.book.grants import grant, resolve_target, still_granted_by, views, withdraw
 from kith_client.book.layers import Layers, peer_id
@@ -124,7 +125,8 @@ async def share_command(book: Book, out: Output, kind: str, item: str, peer: str
     """Let PEER have a note, or the card of a contact."""
     found, to = _item(book.contents, kind, item), resolve_peer(book.contents, peer)
     name = Layers(book.contents).peer_names(to)[0]
-    await book.apply(share(book.contents, book.stamp(), found, to), [f"shared a {kind} with {name}"])
+    what, about = _what(book.contents, kind, found)
+    await book.apply(share(book.contents, book.stamp(), found, to), [entry(f"shared {what} with {name}", about)])
     out.message(f"Shared with {name}; it goes out at the next sync.")
     out.result({"version": version(book.contents, to, found)})
 
@@ -142,9 +144,19 @@ async def unshare_command(book: Book, out: Output, kind: str, item: str, peer: s
     out.message(
         f"At the next syncs the {kind} disappears from the address book of {name}. What was read or copied stays there."
     )
-    await book.apply(edit, [f"took a {kind} back from {name}"])
+    what, about = _what(book.contents, kind, found)
+    await book.apply(edit, [entry(f"took {what} back from {name}", about)])
     out.message(f"Taken back from {name} at the next sync.")
     out.result({"version": version(book.contents, to, found)})
+
+
+def _what(contents: Contents, kind: str, item: bytes) -> tuple[str, bytes | None]:
+    """What is shared, for the log, and whom it is about."""
+    contact = item if kind == "card" else contents[item].value("contact")
+    name = Layers(contents).name(contact)
+    return f"the card of {name}" if kind == "card" else f"a note on {name}", (
+        contact if isinstance(contact, bytes) else None
+    )
 
 
 def _item(contents: Contents, kind: str, item: str) -> bytes:

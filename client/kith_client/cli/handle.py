@@ -12,9 +12,9 @@ from kith_client.cli.options import command
 from kith_client.cli.output import Output
 from kith_client.cli.seam import Book
 from kith_client.cli.session import with_book
-from kith_client.relations.handles import HandleRecord, HandleState, find, handles, invite_behind
+from kith_client.relations.handles import HandleRecord, HandleState, handles, invite_behind
 from kith_protocol.errors import Refused
-from kith_protocol.handle import parse_new_handle
+from kith_protocol.handle import parse_handle, parse_new_handle
 
 if TYPE_CHECKING:
     from kith_client.transport import HomeServer
@@ -81,7 +81,9 @@ async def _choose(
     from kith_client.sync.handles import choose_handle
 
     wanted = parse_new_handle(name) if name is not None else _only(vault).name
-    if not private:
+    if private:
+        out.message("Nobody will be found under it, and who asked through it and waits is dropped. Peers stay.")
+    else:
         out.message(_what_it_means(wanted, server.host))
         if not out.confirm("Be found under it?", unattended=True):
             raise click.Abort
@@ -105,14 +107,14 @@ def _what_it_means(name: str, host: str) -> str:
 async def _remove(vault: Vault, server: HomeServer, out: Output, name: str | None) -> None:
     from kith_client.sync.handles import give_handle_up
 
-    handle = find(vault.contents, name) if name is not None else _only(vault)
+    wanted = parse_handle(name) if name is not None else _only(vault).name
     question = (
-        f"Anybody at {handle.host} can take {handle.name} then, and is found by those who know your address; --private "
+        f"Anybody at {server.host} can take {wanted} then, and is found by those who know your address; --private "
         "keeps it. Peers stay; who asked and waits is dropped. Give it up?"
     )
     if not out.confirm(question):
         raise click.Abort
-    await give_handle_up(vault, server, handle.name)
+    handle = await give_handle_up(vault, server, wanted)
     out.message(f"{handle.address} is given up.")
     out.result({"handle": handle.name, "address": handle.address, "state": HandleState.REMOVED.value})
 

@@ -45,8 +45,11 @@ async def choose_handle(
 async def give_handle_up(vault: Vault, server: HomeServer, name: str) -> HandleRecord:
     """The handle is nobody's any more, and those who look it up find nobody.
 
-    Raises `Refused` (`no-such-handle`), `ServerUnreachable`.
+    Raises `Refused` (`no-such-handle`), `ServerUnreachable`. The server is asked all the same where this vault knows of
+    none: it may have kept one when a command broke off, or another device was at work.
     """
+    if all(handle.name != name for handle in handles(vault.contents)):
+        await server.delete_handle(vault.id, handle_id(name))
     handle = find(vault.contents, name)
     await commit_first(vault, server, lambda: give_up(vault.contents, vault.stamp(), name), lambda edit: edit)
     await _finish(vault, server, f"gave the handle {handle.address} up")

@@ -186,6 +186,7 @@ def test_removing_a_note_says_who_loses_it_and_the_log_whom_it_was_about(anna: K
         "added contact Carla",
         "added a note on Carla",
         "settled a reminder on Carla",
+        "shared a note on Carla with Bob Klein",
         "removed a note on Carla",
     ]
 
