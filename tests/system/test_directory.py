@@ -112,3 +112,28 @@ def test_what_becomes_known_is_said_before_a_handle_is_chosen_and_giving_it_up_a
     assert kept.returncode == 1
     assert "Anybody at" in kept.stderr
     assert anna.do("handle")["handles"][0]["state"] == "public"
+
+
+def test_a_handle_moves_with_the_vault_and_the_old_address_works_until_the_old_server_forgets(
+    tmp_path: Path, servers: tuple[Server, Server]
+) -> None:
+    old, new = servers
+    anna, bob, carla = Kith(tmp_path / "anna"), Kith(tmp_path / "bob"), Kith(tmp_path / "carla")
+    anna.do("init", "--server", old.url, "--name", "Anna Beck", "--no-passphrase")
+    bob.do("init", "--server", new.url, "--name", "Bob Klein", "--no-passphrase")
+    carla.do("init", "--server", new.url, "--name", "Carla Ruiz", "--no-passphrase")
+    anna.do("handle", "anna")
+    anna.do("move", new.url)
+    anna.do("sync")
+    (handle,) = anna.do("handle")["handles"]
+    assert (handle["address"], handle["state"]) == (f"anna@{new.host}", "public")
+    for person, address in ((bob, f"anna@{new.host}"), (carla, f"anna@{old.host}")):
+        assert person.do("accept", address)["name"] == "Anna Beck"
+    anna.do("sync")
+    asked = anna.do("requests")["requests"]
+    assert {each["name"] for each in asked} == {"Bob Klein", "Carla Ruiz"}
+    for each in asked:
+        anna.do("requests", "accept", each["id"])
+    for person in (bob, carla, anna, bob, carla):
+        person.do("sync")
+    assert {each["state"] for each in anna.do("peers")["peers"]} == {"connected"}

@@ -160,13 +160,13 @@ def lose(contents: Contents, stamp: Stamp, record: bytes, why: str) -> Edit:
 
 
 def plan_handles(contents: Contents, stamp: Stamp) -> Edit:
-    """A new invite behind each public handle whose invite ends soon or is good no longer."""
-    edit: Edit = {}
+    """Handles go where the vault lives, and a public one whose invite ends soon or is good no longer gets another."""
+    edit, home = _moved(contents, stamp), here(contents)
     if the_one(contents, "persona") is None:
         return edit
-    for handle in handles(contents):
+    for handle in handles(overlay(contents, edit)):
         if handle.state is HandleState.PUBLIC:
-            edit |= _renewed(overlay(contents, edit), stamp, handle)
+            edit |= _renewed(overlay(contents, edit), stamp, handle, home)
     return edit
 
 
@@ -197,18 +197,23 @@ def given_up(contents: Contents, deleted: Iterable[bytes]) -> Edit:
     return {record: None for name in names for record in _records_of(contents, name)}
 
 
-def _renewed(contents: Contents, stamp: Stamp, handle: HandleRecord) -> Edit:
-    home, former = here(contents), _invites_of(contents, handle.name)
-    draft = Draft(contents, stamp)
-    if home is not None and home.host != handle.host:
-        draft.change(handle.id, {"host": home.host})
-        handle = read_handle(handle.id, draft.contents[handle.id])
-    behind = invite_behind(draft.contents, handle, stamp.now)
+def _moved(contents: Contents, stamp: Stamp) -> Edit:
+    """Handles that I have at a server that the vault left are wanted at the new one; there they may be taken."""
+    home, draft = here(contents), Draft(contents, stamp)
+    for handle in handles(contents):
+        mine = handle.state in (HandleState.PUBLIC, HandleState.PRIVATE)
+        if home is not None and mine and handle.host != home.host:
+            draft.change(handle.id, {"host": home.host})
+    return draft.edit
+
+
+def _renewed(contents: Contents, stamp: Stamp, handle: HandleRecord, home: Place | None) -> Edit:
+    former, behind = _invites_of(contents, handle.name), invite_behind(contents, handle, stamp.now)
     if not former or (behind is not None and behind.expires - stamp.now >= RENEW_BEFORE):
         return {}
     place = home or Place(f"https://{former[-1].own.host}", former[-1].own.fingerprint)
     try:
-        return {**draft.edit, **_invite(draft.contents, stamp, handle, place)}
+        return _invite(contents, stamp, handle, place)
     except Refused:
         return {}  # the card lost its name; there is one again some day
 

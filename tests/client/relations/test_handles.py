@@ -145,6 +145,7 @@ def test_a_revoked_invite_and_one_of_an_older_persona_are_replaced(anna: Person)
 
 def test_a_handle_moves_with_the_vault_and_its_new_invite_is_at_the_new_server(anna: Person) -> None:
     take(anna)
+    take(anna, "beck", private=True)
     (first,) = open_invites(anna)
     new = Place("https://new.example", b"N" * 16)
     anna.commit(moved(anna.contents, anna.stamp(), new, HOME))
@@ -154,7 +155,7 @@ def test_a_handle_moves_with_the_vault_and_its_new_invite_is_at_the_new_server(a
     assert behind is not None
     assert handle.address == "anna@new.example"
     assert (behind.own.host, behind.own.fingerprint) == ("new.example", b"N" * 16)
-    assert [put.secret for put in handles_to_put(anna.contents, anna.now, new)] == [behind.own.secret]
+    assert [put.secret for put in handles_to_put(anna.contents, anna.now, new)] == [behind.own.secret, b""]
     assert handles_to_put(anna.contents, anna.now, HOME) == []
     assert first in open_invites(anna)
 
