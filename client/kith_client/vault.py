@@ -76,6 +76,11 @@ class RecordKeys:
         """The key of an epoch itself, to be sealed to a new member."""
         return self._epochs[epoch]
 
+    @property
+    def epochs(self) -> list[int]:
+        """Those whose key is known, newest first."""
+        return sorted(self._epochs, reverse=True)
+
     def seal(self, record: bytes, content: Content, epoch: int) -> bytes:
         """The sealed record, under `epoch`."""
         key, nonce = self._keys[epoch], os.urandom(NONCE_BYTES)

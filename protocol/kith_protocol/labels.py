@@ -41,6 +41,12 @@ LINK_CONFIRM: Final = PREFIX + "link-confirm"
 LINK_KEY: Final = PREFIX + "link-key"
 LINK_MESSAGE: Final = PREFIX + "link-message"
 
+# Comparing heads on the local network
+NEARBY_KEY: Final = PREFIX + "nearby-key"
+NEARBY_TAG: Final = PREFIX + "nearby-tag"
+NEARBY_NOTE: Final = PREFIX + "nearby-note"
+NEARBY_HEAD: Final = PREFIX + "nearby-head"
+
 # Invite and handshake
 INVITE_ID: Final = PREFIX + "invite-id"
 INVITE_MAILBOX: Final = PREFIX + "invite-mailbox"

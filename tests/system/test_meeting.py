@@ -13,7 +13,7 @@ import pytest
 
 from kith_client.qr import write_png
 from tests.support.networks import KithThere, two_machines, why_not
-from tests.support.running import Kith, Result, Server
+from tests.support.running import Kith, Result, Server, link_device
 
 CANNOT = why_not()
 
@@ -160,3 +160,22 @@ def test_two_people_meet_on_a_local_network_without_any_server(people: tuple[Kit
     assert trusts(anna) == [("Bob Lund", "connected", "met")]
     assert anna.do("list")["contacts"][0]["phones"] == ["1234"]
     assert bob.do("list")["contacts"][0]["emails"] == ["anna@work.example"]
+
+
+@pytest.mark.skipif(bool(CANNOT), reason=CANNOT)
+def test_two_devices_compare_their_heads_without_any_server(
+    people: tuple[Kith, Kith], servers: tuple[Server, Server], tmp_path: Path
+) -> None:
+    laptop, phone = people[0], Kith(tmp_path / "phone")
+    link_device(laptop, phone, servers[0].url, "phone")
+    laptop.do("add", "Carla")
+    laptop.do("sync")
+    with two_machines() as (left, right):
+        process = KithThere(laptop.home, left).start("device", "compare")
+        there = KithThere(phone.home, right).do("device", "compare")
+        out, err = process.communicate(timeout=60)
+        assert process.returncode == 0, err
+    here = json.loads(out)
+    assert (here["name"], here["verdict"], there["verdict"]) == ("phone", "ahead", "behind")
+    checks = {check["name"]: check["text"] for check in laptop.do("doctor")["checks"]}
+    assert there["head"] in checks["history"], "the words are those that the other device shows"

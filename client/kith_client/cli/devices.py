@@ -111,6 +111,14 @@ async def _join(out: Output, code: str, server: str | None, name: str | None, no
         out.result({"vault": vault.id.hex(), "contacts": contacts, "devices": await _shapes(vault)})
 
 
+@subcommand(device_command, "compare", "kith device compare")
+def device_compare() -> None:
+    """Compare this device with another one on the same local network: run it on both. No server is asked."""
+    from kith_client.cli.comparing import compare
+
+    run_async(compare(Output(settings())))
+
+
 @subcommand(device_command, "remove", "kith device remove phone", "kith device remove phone --stolen")
 @click.argument("device")
 @click.option("--keep", multiple=True, metavar="DEVICE", help="A device added since that stays.")

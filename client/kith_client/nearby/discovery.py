@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import secrets
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
@@ -77,25 +77,30 @@ def is_local(address: str) -> bool:
 
 
 @asynccontextmanager
-async def announced(kind: str, names: Sequence[str], port: int, network: Network) -> AsyncIterator[None]:
-    """While the block runs, a service of `kind` (`_x._tcp.local.`) with each of `names` is announced at `port`."""
+async def announced(kind: str, name: str, port: int, network: Network) -> AsyncIterator[str]:
+    """While the block runs, a service of `kind` (`_x._tcp.local.`) is announced at `port`.
+
+    It is called `name` and random digits; gives that in full.
+    """
     from zeroconf import ServiceInfo
 
     async with _multicast(network) as zero:
         own = await asyncio.to_thread(network.own)
-        for name in names:
-            unique = f"{name}-{secrets.token_hex(_RANDOM_BYTES)}"
-            # `server` names the machine by default; nothing about it may be said.
-            info = ServiceInfo(kind, f"{unique}.{kind}", port=port, parsed_addresses=own, server=f"{unique}.local.")
-            await zero.async_register_service(info)
-        yield
+        unique = f"{name}-{secrets.token_hex(_RANDOM_BYTES)}"
+        # `server` names the machine by default; nothing about it may be said.
+        info = ServiceInfo(kind, f"{unique}.{kind}", port=port, parsed_addresses=own, server=f"{unique}.local.")
+        await zero.async_register_service(info)
+        yield info.name
 
 
 @asynccontextmanager
 async def browsing(
-    kind: str, is_wanted: Callable[[str], bool], network: Network
+    kind: str, is_wanted: Callable[[str], bool], network: Network, not_this: str = ""
 ) -> AsyncIterator[asyncio.Queue[Found]]:
-    """While the block runs, services of `kind` whose name is wanted come into the queue, `MAX_FOUND` at most."""
+    """While the block runs, services of `kind` whose name is wanted come into the queue, `MAX_FOUND` at most.
+
+    `not_this` is what this program announces itself.
+    """
     from zeroconf import ServiceStateChange
     from zeroconf.asyncio import AsyncServiceBrowser
 
@@ -112,7 +117,8 @@ async def browsing(
 
         def changed(service_type: str, name: str, state_change: ServiceStateChange, **_: Any) -> None:
             wanted = name.removesuffix(f".{service_type}").rpartition("-")[0]
-            if state_change is ServiceStateChange.Added and len(tasks) < MAX_FOUND and is_wanted(wanted):
+            is_new = state_change is ServiceStateChange.Added and name != not_this
+            if is_new and len(tasks) < MAX_FOUND and is_wanted(wanted):
                 tasks.add(asyncio.create_task(resolve(wanted, name)))
 
         browser = AsyncServiceBrowser(zero.zeroconf, kind, handlers=[changed])

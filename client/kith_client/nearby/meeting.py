@@ -30,7 +30,7 @@ def random_nameplate() -> str:
 @asynccontextmanager
 async def waiting(nameplate: str, network: Network = EVERYWHERE) -> AsyncIterator[Listener]:
     """Announces the nameplate and listens. Raises `NearbyUnavailable`."""
-    async with listening(network) as listener, announced(MEETINGS, [nameplate], listener.port, network):
+    async with listening(network) as listener, announced(MEETINGS, nameplate, listener.port, network):
         yield listener
 
 

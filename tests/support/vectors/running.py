@@ -21,6 +21,7 @@ from kith_protocol.session import check_session, read_session
 from kith_protocol.suite import NONCE_BYTES, SealKey, SignKey
 from kith_protocol.tree import Tree
 from tests.support.vectors.codes import CODE_RUNNERS
+from tests.support.vectors.nearby import run_nearby
 from tests.support.vectors.running_guardians import GUARDIAN_RUNNERS
 from tests.support.vectors.running_handshakes import HANDSHAKE_RUNNERS
 from tests.support.vectors.running_moves import MOVE_RUNNERS
@@ -195,6 +196,7 @@ RUNNERS: dict[str, Callable[[Inputs], Json]] = {
     "merge": _merge,
     "session": _session,
     "feed": _feed,
+    "nearby": run_nearby,
     **PEER_RUNNERS,
     **CODE_RUNNERS,
     **HANDSHAKE_RUNNERS,

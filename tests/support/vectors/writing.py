@@ -16,6 +16,7 @@ from tests.support.vectors import (
     linkings,
     mail,
     moves,
+    nearby,
     peers,
     people,
     plain,
@@ -57,6 +58,7 @@ def all_vectors(tape: Tape) -> Iterator[Vector]:
     yield from moves.moves()
     yield from moves.backups(tape.seal)
     yield from linkings.wires()
+    yield from nearby.nearbys()
 
 
 def files(folder: Path) -> dict[str, str]:
