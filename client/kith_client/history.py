@@ -15,6 +15,8 @@ from kith_protocol.wire import FeedCommit, FeedRecords, Frame
 PART_BYTES: Final = 1024 * 1024
 """Bytes of frames that are handed out at once, about; one record or commit more at most."""
 _COMMITS: Final = 100
+_RECORDS: Final = 16
+"""Read from the mirror at a time; a record has at most a mebibyte, few have more than a kibibyte."""
 BEGINNING: Final = (-1, bytes(RECORD_ID_BYTES))
 """Place before the first commit."""
 
@@ -48,12 +50,13 @@ async def _records(mirror: Mirror, ids: list[bytes]) -> AsyncIterator[FeedRecord
     """Records in this order, in frames of a bounded size."""
     batch: list[tuple[bytes, bytes]] = []
     size = 0
-    for id_ in ids:
-        sealed = (await mirror.records([id_]))[id_]
-        batch.append((id_, sealed))
-        size += len(sealed)
-        if size >= PART_BYTES:
-            yield FeedRecords(tuple(batch))
-            batch, size = [], 0
+    for start in range(0, len(ids), _RECORDS):
+        sealed = await mirror.records(ids[start : start + _RECORDS])
+        for id_, blob in sorted(sealed.items()):
+            batch.append((id_, blob))
+            size += len(blob)
+            if size >= PART_BYTES:
+                yield FeedRecords(tuple(batch))
+                batch, size = [], 0
     if batch:
         yield FeedRecords(tuple(batch))

@@ -11,12 +11,14 @@ import pytest
 
 from kith_client.backup import MAGIC, make_backup, read_backup
 from kith_client.home import Home
+from kith_client.moving import at_home, move
 from kith_client.recovering import Recovered
 from kith_client.relations.homes import home_of
 from kith_client.relations.rekeying import demand_rekeys
 from kith_client.restoring import restore
 from kith_client.setup import Created, create_vault
 from kith_client.sync.befriend import accept_invite, make_invite
+from kith_client.sync.run import sync
 from kith_protocol.errors import DecodingError, Refused
 from kith_protocol.phrase import phrase_of
 from kith_protocol.wire import FeedRecords, decode_frame, encode_frame
@@ -235,7 +237,16 @@ async def test_a_device_that_is_kept_comes_to_the_new_server_with_its_unsent_edi
     async with await link(kept.site, kept.dora, kept.folder / "phone") as phone:
         await kept.dora.sync()
         path = await kept.back_up()
-        assert phone.vault.member.id in read_backup(path).chain.members
+        await phone.add("Emil Roth")
+        await kept.site.stop()
+        async with await kept.restore(path, keep=["phone"]) as new:
+            await new.sync()
+            await move(phone.vault, kept.new_site.url)
+            async with at_home(phone.vault) as server:
+                await sync(phone.vault, server)
+            await new.sync()
+            assert "Emil Roth" in new.names
+            assert kept.dora.vault.member.id not in phone.vault.chain.members
 
 
 async def test_another_phrase_restores_nothing(kept: Kept) -> None:

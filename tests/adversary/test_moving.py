@@ -197,6 +197,30 @@ async def test_another_device_learns_it_from_the_last_commit_and_brings_its_unse
         assert commits_at(moving.old) == last
 
 
+async def test_a_device_with_nothing_to_send_leaves_the_old_server_too(moving: Moving, tmp_path: Path) -> None:
+    home = Home(tmp_path / "gus")
+    await create_vault(home, moving.old.url, "Gus Lone", "laptop")
+    async with await Device.open(home) as gus, await link(moving.old, gus, tmp_path / "gus-phone") as phone:
+        await move(gus.vault, moving.new.url)
+        with pytest.raises(HomeMoved):
+            await phone.sync()
+        await step(phone.vault)
+        assert phone.vault.device.server == moving.new.url
+
+
+async def test_whatever_a_device_wants_to_commit_goes_to_no_server_that_the_vault_left(moving: Moving) -> None:
+    async with phone_of(moving) as phone:
+        await moving.move()
+        last = commits_at(moving.old)
+        with pytest.raises(HomeMoved):
+            await make_invite(phone.vault, phone.server, ["work"])
+        with pytest.raises(HomeMoved):
+            await remove_device(phone.vault, phone.server, moving.dora.member.id)
+        assert commits_at(moving.old) == last
+        async with at_home(phone.vault) as server:
+            await make_invite(phone.vault, server, ["work"])
+
+
 async def test_a_device_that_knows_of_the_move_writes_nowhere_while_the_new_server_is_down(moving: Moving) -> None:
     async with phone_of(moving) as phone:
         await moving.move()

@@ -1,4 +1,4 @@
-"""An address book of 10,000 contacts through the real programs: import, first sync, a second device.
+"""An address book of 10,000 contacts through the real programs: import, first sync, a second device, a move.
 
 `python -m tests.system.ten_thousand` prints times and memory; the test checks that everything arrives and that memory
 is bounded.
@@ -36,7 +36,7 @@ class Costs:
 def run(folder: Path, contacts: int = CONTACTS) -> Costs:
     """The whole job with servers and commands in processes of their own."""
     costs = Costs()
-    server = Server(folder / "server").init().start()
+    server, new = Server(folder / "server").init().start(), Server(folder / "new")
     laptop, phone = Kith(folder / "laptop"), Kith(folder / "phone")
     file = folder / "book.vcf"
     with file.open("wb") as out:
@@ -57,9 +57,19 @@ def run(folder: Path, contacts: int = CONTACTS) -> Costs:
         )
         if server.process is not None:
             costs.server_peak = peak_memory(server.process.pid)
+        _move(laptop, new, costs, folder / "book.backup")
     finally:
         server.stop()
+        new.stop()
     return costs
+
+
+def _move(laptop: Kith, new: Server, costs: Costs, backup: Path) -> None:
+    costs.steps["backup"] = laptop.measured("backup", str(backup))
+    new.init().start()
+    costs.steps["move"] = laptop.measured("move", new.url)
+    if new.process is not None:
+        costs.server_peak = max(costs.server_peak, peak_memory(new.process.pid))
 
 
 def main() -> None:

@@ -23,7 +23,7 @@ from kith_client.sync.places import keep_places
 from kith_client.transport import HomeServer
 from kith_client.vault import Vault
 from kith_protocol.commit import parse_commit
-from kith_protocol.errors import KithError
+from kith_protocol.errors import Alarm, AlarmCode, KithError
 from kith_protocol.wire import Follow, Head
 
 T = TypeVar("T")
@@ -104,14 +104,17 @@ class Formers:
             return
         head = await each.server.follow(vault.id, Follow(()))
         await self._check_known(head)
-        while commits := await vault.mirror.history(head.number, _COMMITS):
-            head = await each.server.follow(vault.id, Follow(tuple((raw, keys) for _, raw, keys in commits)))
+        try:
+            while commits := await vault.mirror.history(head.number, _COMMITS):
+                head = await each.server.follow(vault.id, Follow(tuple((raw, keys) for _, raw, keys in commits)))
+        except HeadMoved:
+            return  # another device tells the same at this moment; the next sync looks again
         await vault.mirror.set_state({state: head.number.to_bytes(8, "big")})
 
     async def _check_known(self, head: Head) -> None:
         raw = (await self.vault.mirror.commits_at([head.number])).get(head.number)
         if raw is None or parse_commit(raw).hash != head.hash:
-            raise HeadMoved("it knows another history of this address book")
+            raise Alarm(AlarmCode.FORK, "it knows another history of this address book.")
 
     async def _take_back(self, each: _Open) -> None:
         """What waits in its relay goes by way of the new server from now on."""
