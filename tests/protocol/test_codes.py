@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ from kith_protocol.codes import SPOKEN_KINDS, CodeKind, check_kind, code_kind, p
 from kith_protocol.errors import Refused
 from kith_protocol.guardian import ShareLink, format_share_link, parse_share_link
 from kith_protocol.invite import Invite, format_link, parse_link
-from kith_protocol.link_code import parse_code, qr_code, spoken_code
+from kith_protocol.link_code import parse_code, parse_meeting_code, qr_code, spoken_code
 from kith_protocol.splitting import read_share
 from tests.support.splits import fixed_split
 
@@ -80,15 +81,17 @@ def test_what_is_no_code_has_no_kind(text: str) -> None:
 
 def test_the_parsers_themselves_refuse_the_other_kinds() -> None:
     for kind, text in CODES:
-        if kind is not CodeKind.INVITE:
-            with pytest.raises(Refused):
-                parse_link(text)
-        if kind is not CodeKind.DEVICE:
-            with pytest.raises(Refused):
-                parse_code(text)
-        if kind is not CodeKind.SAFETY_NUMBER:
-            with pytest.raises(Refused):
-                parse_safety_code(text)
+        parsers: dict[CodeKind, Callable[[str], object]] = {
+            CodeKind.INVITE: parse_link,
+            CodeKind.DEVICE: parse_code,
+            CodeKind.MEETING: parse_meeting_code,
+            CodeKind.SAFETY_NUMBER: parse_safety_code,
+        }
+        for wanted, parse in parsers.items():
+            if kind is not wanted:
+                with pytest.raises(Refused) as refused:
+                    parse(text)
+                assert refused.value.code == "wrong-code"
         if kind is not CodeKind.GUARDIAN_SHARE:
             with pytest.raises(Refused):
                 parse_share_link(text)

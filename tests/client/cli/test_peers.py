@@ -8,10 +8,14 @@ from pathlib import Path
 import pytest
 
 from kith_client.book.layers import peer_id
+from kith_client.qr import read_qr, write_png
+from kith_client.relations.verify import mark_verified_by_code, safety_code_of, safety_number_of
+from kith_protocol.codes import safety_code
 from kith_protocol.content import Content
 from tests.client.cli.kith import Kith, keys, lines
-from tests.client.relations.people import World
+from tests.client.relations.people import Person, World
 from tests.support.memory_book import MemoryBook
+from tests.support.photos import photographed, picture
 
 
 @pytest.fixture(scope="module")
@@ -289,3 +293,57 @@ def test_a_picture_on_my_card_reaches_those_who_may_see_it(kith: Kith, tmp_path:
     (card,) = kith.do("export", "anna")["contacts"]
     picture = card.replace("\r\n ", "").partition("PHOTO:data:image/png;base64,")[2].partition("\r\n")[0]
     assert base64.b64decode(picture) == path.read_bytes()
+
+
+def screen(of: Person, name: str, folder: Path) -> str:
+    """A photograph of what somebody's `kith verify NAME` shows."""
+    path = folder / f"{of.name}.jpg"
+    photographed(picture(safety_code_of(of.contents, of.peer_named(name))), 1).save(path, quality=70)
+    return str(path)
+
+
+def test_a_photograph_of_the_other_screen_verifies(anna: Kith, connected: World, tmp_path: Path) -> None:
+    done = anna.do("verify", "bob", "--photo", screen(connected["bob"], "Anna Beck", tmp_path))
+    assert done["trust"] == "verified"
+    assert anna.do("peers")["peers"][0]["trust"] == "verified"
+
+
+def test_the_written_code_is_what_the_other_side_takes(anna: Kith, connected: World, tmp_path: Path) -> None:
+    anna.do("verify", "bob", "--qr", str(tmp_path / "mine.png"))
+    bob = connected["bob"]
+    edit = mark_verified_by_code(bob.contents, bob.stamp(), bob.peer_named("Anna Beck"), read_qr(tmp_path / "mine.png"))
+    (verified,) = edit.values()
+    assert verified is not None
+    assert verified.value("trust") == "verified"
+
+
+def test_a_photograph_of_my_own_screen_is_refused_since_it_would_always_agree(
+    anna: Kith, connected: World, tmp_path: Path
+) -> None:
+    mine = screen(connected["anna"], "Bob Klein", tmp_path)
+    assert anna.fail("verify", "bob", "--photo", mine)[0] == "own-safety-code"
+    assert anna.do("peers")["peers"][0]["trust"] == "unverified"
+    assert anna.do("issues") == {"issues": []}
+
+
+def test_a_photograph_of_another_screen_is_what_other_digits_are(anna: Kith, tmp_path: Path) -> None:
+    """Mallory sits between Anna and the true Bob: what Bob shows is of another person than Anna's peer."""
+    other = World.of("Mallory", "Bob Klein", seed=7)
+    other.connect("mallory", "bob")
+    seen = screen(other["bob"], "Mallory", tmp_path)
+    assert anna.fail("verify", "bob", "--photo", seen)[0] == "safety-number-differs"
+    by_photo = [issue["text"] for issue in anna.do("issues")["issues"]]
+    anna.book = MemoryBook(records=dict(anna.book.contents), now=anna.book.now)
+    assert anna.fail("verify", "bob", "--number", "1" * 60)[0] == "safety-number-differs"
+    assert [issue["text"] for issue in anna.do("issues")["issues"]] == by_photo
+    assert anna.do("peers")["peers"][0]["trust"] == "unverified"
+
+
+def test_a_true_number_under_another_persons_id_is_refused(anna: Kith, connected: World, tmp_path: Path) -> None:
+    number = safety_number_of(connected["anna"].contents, connected["anna"].peer_named("Bob Klein"))
+    write_png(safety_code(number, bytes(32)).text, tmp_path / "odd.png")
+    assert anna.fail("verify", "bob", "--photo", str(tmp_path / "odd.png"))[0] == "safety-number-differs"
+
+
+def test_number_and_photo_together_are_a_slip(anna: Kith) -> None:
+    assert anna.fail("verify", "bob", "--number", "1", "--photo", "x.png", code=2)[0] == "usage"
