@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import sys
 from pathlib import Path
 
 from kith_client.cli.output import Output
 from kith_client.cli.session import one_line
-from kith_client.qr import draw, is_picture, read_qr, write_png
+from kith_client.qr import NotWritten, draw, is_picture, read_qr, write_png
 from kith_protocol.codes import CodeKind, check_kind
 
 
@@ -27,6 +28,13 @@ async def given_code(text: str, wanted: CodeKind) -> str:
 async def write_picture(code: str, path: str) -> None:
     """Writes a code as a picture. Raises `NotWritten`."""
     await asyncio.to_thread(write_png, code, Path(path))
+
+
+def check_picture_place(path: str) -> None:
+    """Before something is made that only the picture shows. Raises `NotWritten` where it could not be written."""
+    folder = os.path.dirname(os.path.expanduser(path)) or "."
+    if not os.path.isdir(folder) or not os.access(folder, os.W_OK) or os.path.isdir(os.path.expanduser(path)):
+        raise NotWritten("The picture cannot be written there. Name a file in a folder that is yours.")
 
 
 def draw_on_terminal(code: str, out: Output) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from kith_client.book.problems import Ambiguous, Choice, NotFound
-from kith_client.cli.codes import draw_on_terminal, given_code, write_picture
+from kith_client.cli.codes import check_picture_place, draw_on_terminal, given_code, write_picture
 from kith_client.cli.online import default_device_name, new_passphrase, with_server
 from kith_client.cli.options import group, settings, subcommand
 from kith_client.cli.output import Output
@@ -50,6 +50,8 @@ async def device_add(vault: Vault, server: HomeServer, out: Output, qr: str | No
 
     if not settings().yes and not sys.stdin.isatty():
         raise click.UsageError("Nobody can be asked here whether the device is the right one; --yes says yes.")
+    if qr is not None:
+        await asyncio.to_thread(check_picture_place, qr)
 
     async def agree(name: str) -> bool:
         return await asyncio.to_thread(out.confirm, f"Add the device '{name}'?")

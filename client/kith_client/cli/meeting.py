@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import shlex
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -13,7 +14,7 @@ from kith_client.book.events import entry
 from kith_client.book.facets import facet_name, facets_of_peer, facets_on_my_card
 from kith_client.book.layers import BY_PEER, Layers
 from kith_client.book.resolve import resolve_contact, resolve_peer, resolve_record
-from kith_client.cli.codes import draw_on_terminal, given_code, write_picture
+from kith_client.cli.codes import check_picture_place, draw_on_terminal, given_code, write_picture
 from kith_client.cli.online import with_server
 from kith_client.cli.options import command, group, subcommand
 from kith_client.cli.output import Output
@@ -73,6 +74,8 @@ async def invite_command(
     """
     from kith_client.sync.befriend import make_invite
 
+    if qr is not None:
+        await asyncio.to_thread(check_picture_place, qr)
     until = None
     if expires is not None:
         until = vault.stamp().now + parse_duration(expires, today_of(vault)) * _DAY_MS
