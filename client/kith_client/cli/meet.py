@@ -18,7 +18,8 @@ from kith_client.cli.session import one_line
 from kith_client.relations.peers import list_peers
 
 if TYPE_CHECKING:
-    from kith_client.sync.meet import Outcome
+    from kith_client.relations.meeting import Wishes
+    from kith_client.sync.meet import Confirm, Outcome
     from kith_client.transport import HomeServer
     from kith_client.vault import Vault
     from kith_protocol.link_code import LinkCode
@@ -47,7 +48,7 @@ async def meet_command(
     """Become peers with somebody who is here: one shows a code, the other types CODE ('-' reads it) or gives a picture
     of it. Both are asked before anything is kept."""
     from kith_client.relations.meeting import Wishes
-    from kith_client.sync.meet import show_code, type_code
+    from kith_client.sync.remembering import remembering
 
     if not settings().yes and not sys.stdin.isatty():
         raise click.UsageError("Nobody can be asked here whether this is the right person; --yes says yes.")
@@ -56,6 +57,15 @@ async def meet_command(
 
     async def agree(name: str) -> bool:
         return await asyncio.to_thread(out.confirm, f"Become peers with '{name}'?")
+
+    async with remembering(vault):
+        await _meet(vault, server, out, code, agree, wishes, nearby=nearby)
+
+
+async def _meet(
+    vault: Vault, server: HomeServer, out: Output, code: str | None, agree: Confirm, wishes: Wishes, *, nearby: bool
+) -> None:
+    from kith_client.sync.meet import show_code, type_code
 
     if code is not None:
         typed = await asyncio.to_thread(_read_code, one_line(code))
