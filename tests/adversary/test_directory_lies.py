@@ -107,6 +107,18 @@ async def test_unknown_private_and_given_up_handles_are_answered_alike_and_nothi
     assert carl.state() == before
 
 
+async def test_a_handle_whose_invite_the_server_lost_says_what_to_do_and_nothing_is_kept(friends: Friends) -> None:
+    carl = friends.carl
+    await chosen(friends.anna)
+    _write(friends.anna_site, "DELETE FROM greetings")
+    before = carl.state()
+    with pytest.raises(Refused) as gone:
+        await ask_by_address(carl.vault, carl.server, address_at(friends.anna_site))
+    assert gone.value.code == "invite-gone"
+    assert "try later" in str(gone.value)
+    assert carl.state() == before
+
+
 # Who learns what
 
 

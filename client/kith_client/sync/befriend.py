@@ -86,7 +86,8 @@ async def _accept(
     except ServerRefused as error:
         raise Refused(error.code, f"The inviter's server {invite.host} cannot be asked: {error}") from None
     if greeting.status is not GreetingStatus.FOUND:
-        raise Refused("invite-gone", "This invite is used up, revoked or expired. Ask for a new one.")
+        hint = "Ask for a new one." if found is None else "The next sync of whom you look for makes another; try later."
+        raise Refused("invite-gone", f"This invite is used up, revoked or expired. {hint}")
 
     via, pins = None if found is None else DIRECTORY, found is not None and invite.host != server.host
 
