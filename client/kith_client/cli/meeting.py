@@ -153,7 +153,7 @@ async def invites_revoke(book: Book, out: Output, invite_id: str) -> None:
     """Make an invite unusable, from the next sync on. Who asked through it and still waits is dropped."""
     found = resolve_record(book.contents, "invite", invite_id, "invite", "'kith invites' shows them all.")
     waiting = waiting_through(book.contents, found)
-    if waiting and not out.confirm(f"{waiting} people who asked through it still wait and would be dropped. Go on?"):
+    if waiting and not out.confirm(f"Requests through it that still wait, and would be dropped: {waiting}. Go on?"):
         raise click.Abort
     await book.apply(revoke_invite(book.contents, book.stamp(), found), [entry("revoked an invite")])
     out.message("Revoked; the server hears of it at the next sync.")

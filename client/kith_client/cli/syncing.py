@@ -74,7 +74,11 @@ def _report(out: Output, report: Report, requests: int) -> None:
     if report.conflicts:
         out.message(f"{report.conflicts} values were changed in two places; both are kept: see 'kith issues'.")
     if requests:
-        out.message(f"{requests} people ask to be connected: see 'kith requests'.")
+        out.message(f"{_people(requests)} to be connected: see 'kith requests'.")
+
+
+def _people(count: int) -> str:
+    return "One person asks" if count == 1 else f"{count} people ask"
 
 
 @command("log", "kith log", "kith log Anna")
