@@ -68,7 +68,7 @@ def _row(contents: Contents, request: Request, persons: Persons) -> RequestRow:
         KIND,
         request.name,
         request.person,
-        f"Calls themselves so, on {request.host}; asks to be connected, through your {way}.",
+        f"Asks through your {way}, from {request.host}.",
         request.at,
         {
             "host": request.host,
