@@ -135,7 +135,7 @@ async def device_remove(
     and nothing that the thief did in your name counts any more. Where nobody can be asked, the phrase is read from
     standard input.
     """
-    from kith_client.errors import ServerUnreachable
+    from kith_client.errors import ServerRefused, ServerUnreachable
     from kith_client.linking import list_devices, removed_devices
     from kith_client.removing import newest_chain, remove_device
     from kith_client.stolen import members_now, remove_stolen
@@ -158,7 +158,8 @@ async def device_remove(
     out.message(f"Removed {names}. What is written from now on cannot be read there.")
     try:
         await sync(vault, server)
-    except ServerUnreachable as error:
+    except (ServerUnreachable, ServerRefused) as error:
+        # The device is out; what is still to be said goes on with every sync.
         out.warn(f"{error} The next 'kith sync' gives your peers new keys.")
     _say_how_far(vault, out)
     if stolen:
