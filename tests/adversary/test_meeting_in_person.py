@@ -17,7 +17,7 @@ from kith_client.relations import records
 from kith_client.relations.draft import Draft
 from kith_client.relations.ending import FINISH_GRACE, block_peer
 from kith_client.relations.upkeep import plan
-from kith_client.stamp import Stamp
+from kith_client.stamp import Contents, Stamp
 from kith_client.sync import meet
 from kith_protocol.errors import KithError, Refused
 from kith_protocol.link_code import CODE_RANDOM_BYTES, LinkCode, spoken_code
@@ -200,18 +200,15 @@ async def test_whoever_answers_as_somebody_else_than_they_said_is_not_kept(
 ) -> None:
     """Anna agreed to a name and a person; the answer has to show these."""
     anna, bob = people
-    said = meet._consent
+    honest = decisions.myself
 
-    async def lie(line: Line, vault: object, them: MeetReady, *rest: object) -> None:
-        if vault is bob.vault:
-            monkeypatch.setattr(decisions, "myself", lambda _: MeetReady(secrets.token_bytes(32), 1, "Your mother"))
-        await said(line, vault, them, *rest)  # type: ignore[arg-type]
-        if vault is bob.vault:
-            monkeypatch.undo()
+    def lie(contents: Contents) -> MeetReady:
+        if contents is not bob.vault.contents:
+            return honest(contents)
+        return MeetReady(secrets.token_bytes(32), 1, "Your mother")
 
-    monkeypatch.setattr(meet, "_consent", lie)
-    results = codes(await Meeting(anna, bob).run())
-    assert results[0] == "link-burned"
+    monkeypatch.setattr(decisions, "myself", lie)
+    assert codes(await Meeting(anna, bob).run()) == ["link-burned", "link-declined"]
     assert kept(anna) == []
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager
 from typing import Final
 
 from kith_client.line import Line, gone
@@ -59,10 +59,12 @@ async def reach(found: asyncio.Queue[Found], code: LinkCode) -> Line:
         connection = await connect(await found.get())
         if connection is None:
             continue
-        line = line_to(connection, code, LinkRole.TYPES)
-        if await _agreed(line):
-            return line
-        connection.close()
+        with ExitStack() as unless_agreed:
+            unless_agreed.callback(connection.close)
+            line = line_to(connection, code, LinkRole.TYPES)
+            if await _agreed(line):
+                unless_agreed.pop_all()
+                return line
 
 
 async def _agreed(line: Line) -> bool:

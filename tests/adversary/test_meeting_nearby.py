@@ -1,0 +1,142 @@
+"""Two people meet on a local network where others take part: they are not stalled, and nobody guesses twice."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+import pytest
+
+from kith_client.nearby import meeting as nearby
+from kith_client.nearby.discovery import Found, Network, announced
+from kith_client.nearby.sockets import MAX_CONNECTIONS, Connection, connect, listening
+from kith_protocol.errors import Refused
+from kith_protocol.link_code import CODE_RANDOM_BYTES, LinkCode, spoken_code
+from kith_protocol.wire import MAX_RENDEZVOUS_BYTES
+from tests.adversary.meetings import LOOPBACK, Meeting, codes, peers
+from tests.adversary.world import Device, Site, begin, lying_site
+
+
+@pytest.fixture
+async def site(tmp_path: Path) -> AsyncIterator[Site]:
+    async with lying_site(tmp_path / "server") as running:
+        yield running
+
+
+@pytest.fixture
+async def people(site: Site, tmp_path: Path) -> AsyncIterator[tuple[Device, Device]]:
+    async with (
+        await begin(site, tmp_path / "anna", "Anna Beck") as anna,
+        await begin(site, tmp_path / "bob", "Bob Lund") as bob,
+    ):
+        yield anna, bob
+
+
+def near(people: tuple[Device, Device]) -> Meeting:
+    return Meeting(*people, nearby_only=True)
+
+
+async def test_a_meeting_asks_no_server_and_is_there_after_the_next_sync(
+    people: tuple[Device, Device], site: Site
+) -> None:
+    anna, bob = people
+    site.proxy.seen.clear()
+    assert codes(await near(people).run()) == ["ok", "ok"]
+    assert not site.proxy.seen
+    assert (peers(anna), peers(bob)) == (
+        [("Bob Lund", "connected", "met")],
+        [("Anna Beck", "connected", "met")],
+    )
+    for device in (anna, bob, anna, bob):
+        await device.sync()
+    assert (anna.names, bob.names) == (["Bob Lund"], ["Anna Beck"])
+    assert anna.channel.step == bob.channel.step == b""
+
+
+async def test_a_wrong_guess_burns_the_code_for_both(people: tuple[Device, Device]) -> None:
+    async def guess(code: LinkCode) -> LinkCode:
+        return LinkCode(code.nameplate, spoken_code("1", secrets.token_bytes(CODE_RANDOM_BYTES)).secret)
+
+    assert codes(await near(people).run(guess)) == ["link-burned", "link-burned"]
+    assert peers(people[0]) == peers(people[1]) == []
+
+
+async def test_connections_that_say_nothing_do_not_stop_a_meeting(people: tuple[Device, Device]) -> None:
+    strangers: list[Connection] = []
+
+    async def crowd(code: LinkCode) -> LinkCode:
+        async with nearby.looking(code, LOOPBACK) as found:
+            service = await found.get()
+        for _ in range(MAX_CONNECTIONS - 1):
+            connection = await connect(service)
+            assert connection is not None
+            strangers.append(connection)
+        return code
+
+    assert codes(await near(people).run(crowd)) == ["ok", "ok"]
+    for connection in strangers:
+        connection.close()
+
+
+async def test_somebody_who_announces_the_same_number_and_lets_one_wait_is_passed_over(
+    people: tuple[Device, Device], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(nearby, "EXCHANGE_SECONDS", 0.5)
+    async with AsyncExitStack() as stack:
+
+        async def pretend(code: LinkCode) -> LinkCode:
+            listener = await stack.enter_async_context(listening(LOOPBACK))
+            await stack.enter_async_context(announced(nearby.MEETINGS, code.nameplate, listener.port, LOOPBACK))
+            return code
+
+        assert codes(await near(people).run(pretend)) == ["ok", "ok"]
+
+
+async def test_a_code_shown_at_the_server_and_nearby_allows_one_guess_in_all(people: tuple[Device, Device]) -> None:
+    """Once somebody nearby has begun, the server knows the code no more; and the other way round."""
+    anna, _ = people
+    pair = Meeting(*people)
+
+    async def guess_nearby_first(code: LinkCode) -> LinkCode:
+        wrong = LinkCode(code.nameplate, spoken_code("1", secrets.token_bytes(CODE_RANDOM_BYTES)).secret)
+        async with nearby.looking(wrong, LOOPBACK) as found:
+            with pytest.raises(Refused):
+                await nearby.reach(found, wrong)
+        answer = await anna.server.send("GET", f"/v1/rendezvous/meet/{code.nameplate}/a/0", None, {})
+        assert answer.status == 404
+        return code
+
+    assert codes(await pair.run(guess_nearby_first)) == ["link-burned", "link-burned"]
+
+
+async def test_a_frame_over_its_limit_ends_the_connection() -> None:
+    async with listening(LOOPBACK) as listener:
+        connection = await connect(Found("x", ("127.0.0.1",), listener.port))
+        assert connection is not None
+        await connection.send(b"hello")
+        there = await asyncio.wait_for(listener.arrived.get(), 5)
+        connection._writer.write((MAX_RENDEZVOUS_BYTES + 1).to_bytes(2, "big"))
+        with pytest.raises(Refused):
+            await there.receive()
+        connection.close()
+
+
+@pytest.mark.parametrize(
+    ("address", "may"),
+    [
+        ("10.0.0.7", True),
+        ("192.168.1.5", True),
+        ("169.254.3.4", True),
+        ("127.0.0.1", False),
+        ("8.8.8.8", False),
+        ("0.0.0.0", False),
+        ("224.0.0.251", False),
+        ("fe80::1", False),
+        ("nonsense", False),
+    ],
+)
+def test_an_announcement_steers_connections_to_local_addresses_only(address: str, may: bool) -> None:
+    assert Network().may_reach(address) is may
