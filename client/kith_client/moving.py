@@ -78,7 +78,7 @@ async def move(
     """Moves the vault to the server at `url`; this device is there afterwards. Doing it again finishes what broke off.
 
     `old_is_gone`: the old server does not answer any more, so the vault goes as this device has it.
-    Raises `Refused` (`vault-exists`, `not-moved`), `ServerUnreachable`, `ServerRefused`, an `Alarm`.
+    Raises `Refused` (`other-state`, `not-moved`), `ServerUnreachable`, `ServerRefused`, an `Alarm`.
     """
     if not old_is_gone:
         await follow_home(vault)
@@ -95,7 +95,7 @@ async def move(
             return
         filler = Filler(new, vault.member, vault.clock, token)
         if old_is_gone:
-            await fill(filler, await _history(vault), progress)
+            await _fill(filler, await _history(vault), progress)
             await _join(vault, place, old_is_gone=True)
             return
         await _leave(vault, place, filler, progress)
@@ -156,9 +156,22 @@ async def _bring(filler: Filler, history: History, progress: Progress) -> None:
         raise _other_state() from None
 
 
+async def _fill(filler: Filler, history: History, progress: Progress = no_progress) -> None:
+    try:
+        await fill(filler, history, progress)
+    except ServerRefused as refusal:
+        if refusal.code != "vault-exists":
+            raise
+        raise Refused(
+            "other-state",
+            "The server has this address book and does not know this device: it was removed, or somebody put another "
+            "state there. On a device that goes on, 'kith device' shows which.",
+        ) from None
+
+
 def _other_state() -> Refused:
     return Refused(
-        "vault-exists",
+        "other-state",
         "The server has an older or another state of this address book, perhaps from a time when it lived there. "
         "'--replace' deletes that first; it asks for the recovery phrase.",
     )
@@ -171,7 +184,7 @@ async def _settle(vault: Vault, place: Place) -> None:
     async with HomeServer.connect(place.url) as server:
         # The key has to be the one that a member named, whoever answers there now: signing in verifies it.
         if not await is_member_at(vault, place):
-            await fill(Filler(server, vault.member, vault.clock), await _history(vault))
+            await _fill(Filler(server, vault.member, vault.clock), await _history(vault))
         left = vault.chain.number
         await pull(vault, signed_in(server, access, vault.clock))
     states: dict[str, bytes | None] = {CURSOR: None, PLACES: None}

@@ -373,6 +373,20 @@ async def test_a_device_removed_after_the_move_can_neither_read_nor_delete_at_th
         assert told(as_device(moving.dora)) == ["carl@still.example"]
 
 
+async def test_a_removed_device_that_heard_of_the_move_comes_in_nowhere(moving: Moving) -> None:
+    async with phone_of(moving) as phone:
+        await moving.move()
+        with pytest.raises(HomeMoved):
+            await phone.sync()
+        async with at_home(moving.dora) as server:
+            await remove_device(moving.dora, server, phone.vault.member.id)
+        with pytest.raises(Refused) as refused:
+            await step(phone.vault)
+        assert refused.value.code == "other-state"
+        assert phone.vault.device.server == moving.old.url
+        await moving.mail_both("new")
+
+
 async def test_the_old_server_cannot_pass_off_a_state_from_before_the_move(moving: Moving, tmp_path: Path) -> None:
     """To a device that heard of the move it is not asked any more; one that did not notices at the new server."""
     async with phone_of(moving) as phone:
@@ -385,7 +399,7 @@ async def test_the_old_server_cannot_pass_off_a_state_from_before_the_move(movin
         await phone.sync()
         with pytest.raises(Refused) as refused:
             await move(phone.vault, moving.new.url)
-        assert refused.value.code == "vault-exists"
+        assert refused.value.code == "other-state"
         assert isinstance(refused.value.__cause__, Alarm)
         assert phone.vault.device.server == moving.old.url
         assert "Written On A Fork" in phone.names
@@ -465,7 +479,7 @@ async def test_moving_back_to_the_first_server_needs_the_phrase_and_works(moving
     await moving.mail_both("new")
     with pytest.raises(Refused) as refused:
         await move(moving.dora, moving.old.url)
-    assert refused.value.code == "vault-exists"
+    assert refused.value.code == "other-state"
     await forget_at(moving.old_place, moving.kit.vault, moving.kit.recovery_phrase, moving.dora.clock)
     await move(moving.dora, moving.old.url)
     await moving.mail_both("back")
