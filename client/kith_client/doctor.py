@@ -84,7 +84,8 @@ async def _records(vault: Vault) -> Check:
 
 
 def _history(vault: Vault) -> Check:
-    text = f"{vault.chain.number + 1} commits, epoch {vault.chain.epoch}. Head: {head_words(vault.chain.head)}."
+    chain = vault.chain
+    text = f"{chain.number + 1} commits, epoch {chain.epoch}. Head: number {chain.number}, {head_words(chain.head)}."
     return Check("history", True, text + " Another device of yours that is in step shows the same words.")
 
 

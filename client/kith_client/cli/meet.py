@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from kith_client.book.layers import Layers
 from kith_client.book.resolve import resolve_contact
+from kith_client.cli.codes import draw_on_terminal, given_code
 from kith_client.cli.online import with_server
 from kith_client.cli.options import command, settings
 from kith_client.cli.output import Output
-from kith_client.cli.session import one_line
 from kith_client.relations.peers import list_peers
+from kith_protocol.codes import CodeKind
 
 if TYPE_CHECKING:
     from kith_client.relations.meeting import Wishes
@@ -66,9 +66,10 @@ async def _meet(
     vault: Vault, server: HomeServer, out: Output, code: str | None, agree: Confirm, wishes: Wishes, *, nearby: bool
 ) -> None:
     from kith_client.sync.meet import show_code, type_code
+    from kith_protocol.link_code import parse_meeting_code
 
     if code is not None:
-        typed = await asyncio.to_thread(_read_code, one_line(code))
+        typed = parse_meeting_code(await given_code(code, CodeKind.MEETING))
         met = await type_code(vault, server, typed, agree, wishes, nearby_only=nearby)
         _say_who(vault, out, met)
         return
@@ -76,20 +77,10 @@ async def _meet(
     _say_how(vault, out, met)
 
 
-def _read_code(text: str) -> LinkCode:
-    from kith_client.qr import is_picture, read_qr
-    from kith_protocol.link_code import parse_meeting_code
-
-    return parse_meeting_code(read_qr(Path(text)) if is_picture(text) else text)
-
-
 def _show_code(out: Output, code: LinkCode) -> None:
     def show() -> None:
         out.line(code.meeting)
-        if sys.stdout.isatty():
-            from kith_client.qr import draw
-
-            draw(code.meeting_qr, sys.stdout)
+        draw_on_terminal(code.meeting_qr, out)
         out.message("The other types: kith meet CODE. Waiting for them, at most ten minutes ...")
         if not code.host:
             out.message("The home server is not asked: both have to be on the same local network.")

@@ -77,14 +77,16 @@ def is_local(address: str) -> bool:
 
 
 @asynccontextmanager
-async def announced(kind: str, name: str, port: int, network: Network) -> AsyncIterator[str]:
+async def announced(
+    kind: str, name: str, port: int, network: Network, shared: AsyncZeroconf | None = None
+) -> AsyncIterator[str]:
     """While the block runs, a service of `kind` (`_x._tcp.local.`) is announced at `port`.
 
     It is called `name` and random digits; gives that in full.
     """
     from zeroconf import ServiceInfo
 
-    async with _multicast(network) as zero:
+    async with multicast(network, shared) as zero:
         own = await asyncio.to_thread(network.own)
         unique = f"{name}-{secrets.token_hex(_RANDOM_BYTES)}"
         # `server` names the machine by default; nothing about it may be said.
@@ -95,7 +97,11 @@ async def announced(kind: str, name: str, port: int, network: Network) -> AsyncI
 
 @asynccontextmanager
 async def browsing(
-    kind: str, is_wanted: Callable[[str], bool], network: Network, not_this: str = ""
+    kind: str,
+    is_wanted: Callable[[str], bool],
+    network: Network,
+    not_this: str = "",
+    shared: AsyncZeroconf | None = None,
 ) -> AsyncIterator[asyncio.Queue[Found]]:
     """While the block runs, services of `kind` whose name is wanted come into the queue, `MAX_FOUND` at most.
 
@@ -106,7 +112,7 @@ async def browsing(
 
     queue: asyncio.Queue[Found] = asyncio.Queue()
     tasks: set[asyncio.Task[None]] = set()
-    async with _multicast(network) as zero:
+    async with multicast(network, shared) as zero:
 
         async def resolve(name: str, full: str) -> None:
             for _ in range(RESOLVE_TRIES):
@@ -140,7 +146,12 @@ async def _resolved(zero: AsyncZeroconf, kind: str, name: str, full: str, networ
 
 
 @asynccontextmanager
-async def _multicast(network: Network) -> AsyncIterator[AsyncZeroconf]:
+async def multicast(network: Network, shared: AsyncZeroconf | None = None) -> AsyncIterator[AsyncZeroconf]:
+    """Multicast DNS on these interfaces; `shared` where there is one in this program already, because an answer to one
+    machine reaches only one of two that listen there."""
+    if shared is not None:
+        yield shared
+        return
     from zeroconf import IPVersion
     from zeroconf.asyncio import AsyncZeroconf
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import AsyncIterator, Coroutine
-from contextlib import AsyncExitStack, asynccontextmanager, closing
+from contextlib import AsyncExitStack, asynccontextmanager, closing, suppress
 from dataclasses import dataclass
 from typing import Any, Final
 
-from kith_client.nearby.discovery import EVERYWHERE, Network, announced, browsing
+from kith_client.nearby.discovery import EVERYWHERE, Network, announced, browsing, multicast
 from kith_client.nearby.sockets import Connection, connect, listening
 from kith_client.vault import Vault
 from kith_protocol.commit import parse_commit
@@ -52,10 +52,11 @@ async def compare_heads(vault: Vault, network: Network = EVERYWHERE, seconds: fl
     async with AsyncExitStack() as stack:
         comparison = await _Comparison.begin(vault)
         listener = await stack.enter_async_context(listening(network))
+        shared = await stack.enter_async_context(multicast(network))
         name = comparison.own_name(vault.clock())
-        own = await stack.enter_async_context(announced(HEADS, name, listener.port, network))
+        own = await stack.enter_async_context(announced(HEADS, name, listener.port, network, shared))
         tags = comparison.tags(vault.clock())
-        found = await stack.enter_async_context(browsing(HEADS, tags.__contains__, network, own))
+        found = await stack.enter_async_context(browsing(HEADS, tags.__contains__, network, own, shared))
         results: asyncio.Queue[Compared] = asyncio.Queue()
 
         async def asked() -> None:
@@ -142,7 +143,8 @@ class _Comparison:
         if theirs.member == self._vault.member.id:
             return None
         knows = await self._knows(theirs)
-        await connection.send(self._note(talk, 3, knows=knows))
+        with suppress(Refused):  # whoever has read it may be gone at once
+            await connection.send(self._note(talk, 3, knows=knows))
         return Compared(theirs.member, theirs.number, theirs.head, verdict(self._mine, knows, theirs))
 
     def _opened(self, talk: Talk, place: int, raw: bytes) -> HeadNote:
