@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from typing import Final, Protocol
 
 from kith_client.errors import ServerRefused
@@ -47,6 +47,16 @@ def gone() -> Refused:
     return Refused("link-burned", "The code is used up or was never right; begin again.")
 
 
+@contextmanager
+def _gone_where_not_found() -> Iterator[None]:
+    try:
+        yield
+    except ServerRefused as error:
+        if error.code != "not-found":
+            raise
+        raise gone() from None
+
+
 class AtRendezvous:
     """A carrier: the rendezvous of one's own home server."""
 
@@ -58,15 +68,12 @@ class AtRendezvous:
         self._theirs = next(side for side in SIDES.values() if side != self._mine)
 
     async def leave(self, index: int, message: bytes) -> None:
-        await self._server.leave_message(self._purpose, self._nameplate, self._mine, index, message)
+        with _gone_where_not_found():
+            await self._server.leave_message(self._purpose, self._nameplate, self._mine, index, message)
 
     async def fetch(self, index: int) -> bytes | None:
-        try:
+        with _gone_where_not_found():
             message = await self._server.await_message(self._purpose, self._nameplate, self._theirs, index, _POLL)
-        except ServerRefused as error:
-            if error.code != "not-found":
-                raise
-            raise gone() from None
         if message is None:
             await asyncio.sleep(_PAUSE)
         return message

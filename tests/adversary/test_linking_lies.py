@@ -110,8 +110,9 @@ async def test_a_wrong_code_burns_it_and_the_right_one_is_of_no_use_any_more(sce
     with pytest.raises(Refused) as raised:
         await adding
     assert raised.value.code == "link-burned"
-    with pytest.raises(KithError):
+    with pytest.raises(Refused) as raised:
         await join_vault(Home(tmp_path / "late"), code, scene.site.url, "late")
+    assert raised.value.code == "link-burned"
     assert not Home(tmp_path / "thief").exists
     assert not Home(tmp_path / "late").exists
     await _still_the_same_members(scene)
