@@ -242,7 +242,7 @@ def _change_address(inbox: Inbox, channel_id: bytes, message: Rekey | Moved, seq
     values[FORMER] = [encode(each) for each in list(former)[:MAX_FORMER]]
     draft.change(channel_id, values)
     draft.change(channel.peer, {"host": message.mailbox.host})
-    address_changed(draft, _fresh(inbox, channel_id))
+    address_changed(draft, _fresh(inbox, channel_id), repeated=message.mailbox == old.outbox)
 
 
 def _farewell(inbox: Inbox, channel_id: bytes) -> None:

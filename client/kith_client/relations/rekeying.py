@@ -99,20 +99,25 @@ def mark_used(draft: Draft, channel: Channel, key: OwnKey) -> None:
     _store(draft, channel, (*keys[:place], used), keys[place + 1 :])
 
 
-def address_changed(draft: Draft, channel: Channel) -> None:
+def address_changed(draft: Draft, channel: Channel, *, repeated: bool) -> None:
     """The peer has another mailbox: receipts of the old one say nothing of what is not acknowledged.
 
     My own key is renewed with it. Otherwise whoever lost a device could shut it out only in one direction: the device
     knows where its person writes to me.
+
+    `repeated`: the peer announces again what I knew, because nothing came there. Receipts that I have from there are
+    worth nothing then, and what is put again needs sequences of its own: under the old ones its server would say once
+    more that it has them.
     """
     mine = channel.mine
     pending = [key for key in channel.receipts if mine.acknowledged.get(key, 0) < channel.items[key].version]
     gone = [RECEIPT + key.hex() for key in pending] + [PUT + what for what in mine.put]
-    # Also where the peer only repeats itself: then it has not heard from me since.
-    values: dict[str, Value] = {"told": Told(mine.told.sequence, mine.told.at).to_value()}
+    values: dict[str, Value] = {"told": Told(mine.told.sequence + repeated, mine.told.at).to_value()}
     if not mine.under_way and mine.keys and mine.keys[0].at + ANSWER_AFTER <= draft.stamp.now:
         values["rekey_at"] = draft.stamp.now
     draft.change(channel.id, values, without=[*gone, "step"])
+    if repeated and mine.under_way:
+        _announce_anew(draft, channel)
 
 
 def _renew(draft: Draft, record: bytes) -> None:
@@ -183,9 +188,13 @@ def _put_again(draft: Draft, channel: Channel) -> None:
     if old.difference([PUT + REKEY]):
         draft.change(channel.id, {}, without=old - {PUT + REKEY})
     if mine.under_way and PUT + REKEY in old:
-        # With a sequence of its own, so that a server which lost the announcement takes it once more.
-        again = dataclasses.replace(mine.keys[0], sequence=mine.keys[0].sequence + 1)
-        _store(draft, channel, (again, *mine.keys[1:]), ())
+        _announce_anew(draft, channel)
+
+
+def _announce_anew(draft: Draft, channel: Channel) -> None:
+    """With a sequence of its own, so that a server which lost the announcement takes it once more."""
+    newest, *older = channel.mine.keys
+    _store(draft, channel, (dataclasses.replace(newest, sequence=newest.sequence + 1), *older), ())
 
 
 def _give_up_farewell(draft: Draft, channel: Channel) -> None:

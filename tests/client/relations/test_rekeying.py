@@ -179,3 +179,21 @@ def test_no_key_that_the_peer_may_have_is_dropped_and_the_demand_waits(world: Wo
         assert key.at >= channel_of(person).mine.forced
         assert set(rekeying(person.contents).values()) == {True}
         assert person.sees_of(other) == other.shows_to(person)
+
+
+def test_what_a_server_lost_in_a_new_mailbox_does_not_part_two_people_for_ever(world: World) -> None:
+    """It gave receipts, and says of the same sequences that it has them: only new ones get through."""
+    anna, bob = world["anna"], world["bob"]
+    force(anna)
+    for out in anna.to_send():
+        world.deliver(anna, out)
+    bob.set_card("email", "bob@new", "work")
+    world.sync(bob)
+    for box in anna.server.boxes.values():
+        box.waiting.clear()
+    for _ in range(10):
+        wait(world, 12)
+        world.sync(anna)
+        world.sync(bob)
+    assert channel_of(anna).mine.keys[-1].sequence > 0, "the very first key is still in use"
+    assert anna.sees_of(bob) == bob.shows_to(anna)
