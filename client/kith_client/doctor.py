@@ -7,11 +7,11 @@ import stat
 from dataclasses import dataclass
 from typing import Final
 
-from kith_client import keyfile
-from kith_client.mirror import PENDING
 from kith_client.online import home_server
-from kith_client.record_index import RecordIndex
-from kith_client.relations.splits import list_guardians, splits
+from kith_client.relations.guardians.splits import list_guardians, splits
+from kith_client.store import keyfile
+from kith_client.store.mirror import PENDING
+from kith_client.store.record_index import RecordIndex
 from kith_client.sync.following import REPAIRABLE, is_repaired
 from kith_client.sync.pull import follow
 from kith_client.transport import HomeServer

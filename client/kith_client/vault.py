@@ -14,16 +14,16 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import Final
 
-from kith_client import keyfile
-from kith_client.epoch_keys import open_epochs
-from kith_client.home import Home
-from kith_client.keyfile import DeviceKeys
-from kith_client.mirror import CHAIN, Mirror
-from kith_client.mirror_file import MirrorDamaged, unusable
-from kith_client.record_index import RecordIndex
 from kith_client.relations.soundness import is_sound
 from kith_client.stamp import Contents, Edit, Stamp
-from kith_client.unlock import PromptForPassphrase, Unlocked, cannot_ask, unlock
+from kith_client.store import keyfile
+from kith_client.store.epoch_keys import open_epochs
+from kith_client.store.home import Home
+from kith_client.store.keyfile import DeviceKeys
+from kith_client.store.mirror import CHAIN, Mirror
+from kith_client.store.mirror_file import MirrorDamaged, unusable
+from kith_client.store.record_index import RecordIndex
+from kith_client.store.unlock import PromptForPassphrase, Unlocked, cannot_ask, unlock
 from kith_protocol import labels
 from kith_protocol.chain import Chain, thaw_chain
 from kith_protocol.content import Content, content_of

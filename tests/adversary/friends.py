@@ -14,8 +14,8 @@ from pathlib import Path
 
 from kith_client.book import me, notes, shares
 from kith_client.book.layers import Layers
-from kith_client.home import Home
 from kith_client.relations import records
+from kith_client.store.home import Home
 from kith_client.sync.befriend import accept_invite, make_invite
 from tests.adversary.world import Device, Site, begin, lying_site
 

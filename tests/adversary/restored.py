@@ -17,10 +17,10 @@ from kith_client.book import contacts as book
 from kith_client.book.issues import list_issues
 from kith_client.book.layers import Layers
 from kith_client.book.showing import value_text
-from kith_client.home import Home
-from kith_client.linking import remove_device
-from kith_client.setup import create_vault
+from kith_client.lifecycle.linking import remove_device
+from kith_client.lifecycle.setup import create_vault
 from kith_client.stamp import of_kind
+from kith_client.store.home import Home
 from tests.adversary.world import Device, Site, link, lying_site
 
 BEFORE = ["Carla Ruiz", "Hugo Blum", "Kept Ever"]

@@ -12,8 +12,8 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from kith_client.home import Home
-from kith_client.linking import remove_device
+from kith_client.lifecycle.linking import remove_device
+from kith_client.store.home import Home
 from kith_client.sync.building import NO_STEP, MembershipStep, build_push
 from kith_protocol import wire
 from kith_protocol.commit import DELETED, parse_commit

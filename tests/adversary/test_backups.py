@@ -9,14 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from kith_client.backup import MAGIC, make_backup, read_backup
-from kith_client.home import Home
-from kith_client.moving import at_home, move
-from kith_client.recovering import Recovered
+from kith_client.lifecycle.backup import MAGIC, make_backup, read_backup
+from kith_client.lifecycle.moving import at_home, move
+from kith_client.lifecycle.recovering import Recovered
+from kith_client.lifecycle.restoring import restore
+from kith_client.lifecycle.setup import Created, create_vault
 from kith_client.relations.homes import home_of
 from kith_client.relations.rekeying import demand_rekeys
-from kith_client.restoring import restore
-from kith_client.setup import Created, create_vault
+from kith_client.store.home import Home
 from kith_client.sync.befriend import accept_invite, make_invite
 from kith_client.sync.run import sync
 from kith_protocol.errors import DecodingError, Refused

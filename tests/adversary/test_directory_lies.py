@@ -13,7 +13,7 @@ from kith_client.relations import records
 from kith_client.relations.handles import HandleState, find, invite_behind
 from kith_client.relations.peers import list_peers
 from kith_client.relations.pins import pin_of
-from kith_client.relations.requests import accept_request, list_requests
+from kith_client.relations.requests.deciding import accept_request, list_requests
 from kith_client.relations.verify import NumbersDiffer, mark_verified, safety_number_of
 from kith_client.stamp import of_kind
 from kith_client.sync.befriend import ask_by_address

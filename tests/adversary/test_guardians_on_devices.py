@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from kith_client.doctor import examine
-from kith_client.relations import records, splits
-from kith_client.relations.guarding import guardings
+from kith_client.relations import records
+from kith_client.relations.guardians import splits
+from kith_client.relations.guardians.guarding import guardings
 from kith_client.sync.befriend import accept_invite, make_invite
 from tests.adversary.friends import Friends
 from tests.adversary.test_commands_alarm import kith

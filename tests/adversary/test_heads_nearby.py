@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from kith_client.lifecycle.removing import remove_device
 from kith_client.nearby import heads
 from kith_client.nearby.discovery import announced, browsing
 from kith_client.nearby.heads import compare_heads
 from kith_client.nearby.sockets import connect, listening
-from kith_client.removing import remove_device
 from kith_protocol.errors import Refused
 from kith_protocol.nearby import HEAD_NOTE_BYTES, NEARBY_NONCE_BYTES, Verdict
 from tests.adversary.meetings import LOOPBACK

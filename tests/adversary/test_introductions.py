@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from kith_client.relations import records
-from kith_client.relations.introduced import agree, decline_introduction, links_to_use, list_introductions
-from kith_client.relations.introducing import introduce
+from kith_client.relations.introductions.introduced import agree, decline_introduction, links_to_use, list_introductions
+from kith_client.relations.introductions.introducing import introduce
 from kith_client.relations.peers import PeerRow, list_peers
 from kith_client.stamp import of_kind
 from kith_client.sync.befriend import accept_invite

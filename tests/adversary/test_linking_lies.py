@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from kith_client import linking
-from kith_client.home import Home
+from kith_client.lifecycle import linking
+from kith_client.lifecycle.linking import add_device, join_vault
 from kith_client.line import AtRendezvous, Line
-from kith_client.linking import add_device, join_vault
+from kith_client.store.home import Home
 from kith_client.vault import Vault
 from kith_protocol import wire
 from kith_protocol.errors import Alarm, AlarmCode, KithError, Refused

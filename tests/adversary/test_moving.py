@@ -13,15 +13,15 @@ from aiohttp import web
 
 from kith_client.access import At
 from kith_client.errors import HomeMoved, ServerRefused, ServerUnreachable
-from kith_client.filling import Filler
-from kith_client.forgetting import forget_at, give_up
-from kith_client.home import Home
-from kith_client.moving import _history, _leave, at_home, follow_home, move, progressed
+from kith_client.lifecycle.filling import Filler
+from kith_client.lifecycle.forgetting import forget_at, give_up
+from kith_client.lifecycle.moving import _history, _leave, at_home, follow_home, move, progressed
+from kith_client.lifecycle.recovering import recover
+from kith_client.lifecycle.removing import remove_device
+from kith_client.lifecycle.setup import Created, create_vault
 from kith_client.online import signed_in
-from kith_client.recovering import recover
 from kith_client.relations.homes import Place, home_of, moved
-from kith_client.removing import remove_device
-from kith_client.setup import Created, create_vault
+from kith_client.store.home import Home
 from kith_client.sync import formers
 from kith_client.sync.befriend import accept_invite, make_invite
 from kith_client.sync.run import Report, sync

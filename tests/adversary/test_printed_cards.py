@@ -9,7 +9,7 @@ from pathlib import Path
 from kith_client.relations import records
 from kith_client.relations.invites import revoke_invite
 from kith_client.relations.peers import list_peers
-from kith_client.relations.requests import accept_request, decline_request, list_requests
+from kith_client.relations.requests.deciding import accept_request, decline_request, list_requests
 from kith_client.stamp import of_kind
 from kith_client.sync.befriend import accept_invite, make_invite
 from kith_client.sync.knock import Errand, sealed

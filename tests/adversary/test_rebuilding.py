@@ -8,10 +8,10 @@ from pathlib import Path
 import pysqlite3
 import pytest
 
-from kith_client.rebuilding import rebuild
+from kith_client.lifecycle.rebuilding import rebuild
 from kith_client.stamp import of_kind
+from kith_client.store.unlock import cannot_ask
 from kith_client.sync.push import push_all
-from kith_client.unlock import cannot_ask
 from kith_protocol.content import Content, Unit
 from kith_protocol.errors import Refused
 from tests.adversary.scene import ALL, Scene

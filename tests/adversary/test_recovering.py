@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from kith_client.errors import ServerRefused
-from kith_client.home import Home
-from kith_client.recovering import recover
+from kith_client.lifecycle.recovering import recover
+from kith_client.lifecycle.setup import Created, create_vault
 from kith_client.relations.rekeying import rekeying
-from kith_client.setup import Created, create_vault
+from kith_client.store.home import Home
 from kith_client.sync.befriend import accept_invite, make_invite
 from kith_protocol import wire
 from kith_protocol.errors import Alarm, AlarmCode, Refused

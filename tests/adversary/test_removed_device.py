@@ -7,7 +7,7 @@ import secrets
 import pytest
 
 from kith_client.errors import ServerRefused
-from kith_client.linking import remove_device
+from kith_client.lifecycle.linking import remove_device
 from kith_client.sync.building import build_push
 from kith_protocol import wire
 from kith_protocol.chain import ZERO, Chain

@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from kith_client.book import me
+from kith_client.lifecycle.removing import remove_device
 from kith_client.relations.outgoing import outgoing
 from kith_client.relations.rekeying import rekeying
 from kith_client.relations.upkeep import plan
-from kith_client.removing import remove_device
 from kith_client.stamp import Contents, overlay
 from kith_client.sync.knock import Errand, sealed
 from kith_protocol.gateway import PutStatus, open_put_answer, request_hash

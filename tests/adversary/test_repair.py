@@ -9,10 +9,10 @@ import pytest
 
 from kith_client.book.issues import list_issues
 from kith_client.errors import ServerUnreachable
-from kith_client.home import Home
-from kith_client.rebuilding import rebuild
-from kith_client.repairing import Missing, look, repair
-from kith_client.unlock import cannot_ask
+from kith_client.lifecycle.rebuilding import rebuild
+from kith_client.lifecycle.repairing import Missing, look, repair
+from kith_client.store.home import Home
+from kith_client.store.unlock import cannot_ask
 from kith_protocol.errors import Alarm, AlarmCode
 from tests.adversary.restored import AFTER, MAIL, Restored, alarms_told, contact, delete, texts
 from tests.adversary.world import Device, link

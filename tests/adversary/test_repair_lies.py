@@ -9,7 +9,7 @@ from collections.abc import Iterable
 import pytest
 
 from kith_client.errors import ServerRefused
-from kith_client.repairing import look, repair
+from kith_client.lifecycle.repairing import look, repair
 from kith_client.sync.building import MembershipStep, adding, build_push
 from kith_client.sync.push import commit
 from kith_protocol import wire

@@ -8,9 +8,9 @@ import pytest
 
 from kith_client.book.issues import OneValue, list_issues
 from kith_client.book.views import view_of
+from kith_client.lifecycle.repairing import look, repair
 from kith_client.relations import records
 from kith_client.relations.rekeying import rekeying
-from kith_client.repairing import look, repair
 from kith_protocol.errors import Alarm
 from tests.adversary.friends import Friends, notes_told, set_mail, share_note, told
 from tests.adversary.world import Device, link

@@ -16,21 +16,21 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
-from kith_client import versions
 from kith_client.book import grants, me
 from kith_client.errors import ServerRefused, ServerUnreachable
-from kith_client.home import Home
-from kith_client.recovering import recover
+from kith_client.lifecycle import versions
+from kith_client.lifecycle.recovering import recover
+from kith_client.lifecycle.removing import remove_device
+from kith_client.lifecycle.setup import create_vault
+from kith_client.lifecycle.stolen import remove_stolen
 from kith_client.relations import records
 from kith_client.relations.ending import end_relationship
 from kith_client.relations.invites import list_invites
 from kith_client.relations.outgoing import outgoing
 from kith_client.relations.peers import list_peers, their_properties
 from kith_client.relations.rekeying import plan_rekeys, rekeying
-from kith_client.removing import remove_device
-from kith_client.setup import create_vault
 from kith_client.stamp import Edit, of_kind, overlay
-from kith_client.stolen import remove_stolen
+from kith_client.store.home import Home
 from kith_client.sync.befriend import accept_invite, make_invite
 from kith_client.sync.knock import Errand, sealed
 from kith_client.sync.push import push_all

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from kith_client import linking
 from kith_client.errors import ServerRefused, ServerUnreachable
-from kith_client.linking import list_devices
-from kith_client.removing import newest_chain, remove_device
+from kith_client.lifecycle import linking
+from kith_client.lifecycle.linking import list_devices
+from kith_client.lifecycle.removing import newest_chain, remove_device
 from kith_client.stamp import Contents
 from kith_client.sync.building import MembershipStep, build_push
 from kith_client.vault import UNREADABLE

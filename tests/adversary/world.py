@@ -20,12 +20,12 @@ from aiohttp import web
 
 from kith_client.book import contacts as book
 from kith_client.book.layers import Layers
-from kith_client.home import Home
-from kith_client.linking import add_device, join_vault
+from kith_client.lifecycle.linking import add_device, join_vault
+from kith_client.lifecycle.setup import create_vault
 from kith_client.online import home_server
 from kith_client.relations import records
-from kith_client.setup import create_vault
 from kith_client.stamp import Edit, of_kind
+from kith_client.store.home import Home
 from kith_client.sync.run import Report, sync
 from kith_client.transport import HomeServer
 from kith_client.vault import Vault

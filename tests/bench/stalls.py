@@ -19,10 +19,10 @@ from pathlib import Path
 
 from kith_client.book.importing import Importer
 from kith_client.contacts.vcard_read import read_cards
-from kith_client.home import Home
-from kith_client.linking import add_device, join_vault
+from kith_client.lifecycle.linking import add_device, join_vault
+from kith_client.lifecycle.setup import create_vault
 from kith_client.online import home_server
-from kith_client.setup import create_vault
+from kith_client.store.home import Home
 from kith_client.sync.run import sync
 from kith_client.vault import Vault
 from kith_server.app import create_app

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from kith_client.epoch_keys import open_epochs
-from kith_client.mirror import AcceptedPush, Mirror
+from kith_client.store.epoch_keys import open_epochs
+from kith_client.store.mirror import AcceptedPush, Mirror
 from kith_protocol.epoch import NO_KEYS, SealedKeys, encode_keys, seal_epoch_key
 from kith_protocol.errors import Alarm, AlarmCode
 from kith_protocol.member import MemberKeys

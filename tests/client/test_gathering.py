@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from kith_client.gathering import Gathering, Given, Place, read_given
+from kith_client.lifecycle.gathering import Gathering, Given, Place, read_given
 from kith_client.qr import write_png
 from kith_protocol.errors import KithError, Refused
 from kith_protocol.guardian import ShareLink, format_share_link

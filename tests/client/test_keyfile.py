@@ -9,9 +9,9 @@ from typing import Any
 import msgspec
 import pytest
 
-from kith_client import keyfile
 from kith_client.errors import WrongPassphrase
-from kith_client.keyfile import DeviceKeys
+from kith_client.store import keyfile
+from kith_client.store.keyfile import DeviceKeys
 from kith_protocol.errors import DecodingError, Refused
 from tests.protocol.people import fixed
 from tests.protocol.vaults import keys_of

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from kith_client.mirror import AcceptedPush, Mirror
+from kith_client.store.mirror import AcceptedPush, Mirror
 
 RECORD, OTHER = b"\x01" * 16, b"\x02" * 16
 HASH = bytes(32)

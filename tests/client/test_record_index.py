@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kith_client.record_index import RecordIndex
+from kith_client.store.record_index import RecordIndex
 from kith_protocol.commit import DELETED
 from kith_protocol.tree import Tree
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from kith_client.errors import Busy
-from kith_client.home import Home
+from kith_client.store.home import Home
 
 
 async def test_a_second_program_waits_and_then_says_that_another_is_at_work(tmp_path: Path) -> None:

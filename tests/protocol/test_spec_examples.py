@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from kith_client import keyfile
+from kith_client.store import keyfile
 from kith_protocol import labels, wire
 from kith_protocol.commit import DELETED, CommitBody, change_list, sign_commit
 from kith_protocol.content import Content, Unit

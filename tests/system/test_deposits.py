@@ -15,11 +15,11 @@ import pytest
 
 from kith_client.book import contacts, notes, shares
 from kith_client.errors import ServerRefused, ServerUnreachable
-from kith_client.home import Home
-from kith_client.mirror import Request
+from kith_client.lifecycle.setup import create_vault
 from kith_client.online import home_server
 from kith_client.relations import records
-from kith_client.setup import create_vault
+from kith_client.store.home import Home
+from kith_client.store.mirror import Request
 from kith_client.sync import knock
 from kith_client.sync.befriend import accept_invite, make_invite
 from kith_client.sync.run import Report, sync

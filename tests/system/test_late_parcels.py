@@ -8,11 +8,11 @@ import pytest
 
 from kith_client.book import grants, me
 from kith_client.errors import ServerRefused
-from kith_client.home import Home
+from kith_client.lifecycle.setup import create_vault
 from kith_client.online import home_server
 from kith_client.relations import records
 from kith_client.relations.peers import their_properties
-from kith_client.setup import create_vault
+from kith_client.store.home import Home
 from kith_client.sync.befriend import accept_invite, make_invite
 from kith_client.sync.run import sync
 from kith_client.vault import Vault

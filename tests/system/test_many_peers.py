@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from kith_client.home import Home
+from kith_client.lifecycle.setup import create_vault
 from kith_client.online import home_server
-from kith_client.setup import create_vault
+from kith_client.store.home import Home
 from kith_client.sync.push import push_all
 from kith_client.vault import Vault
 from kith_protocol.commit import MAX_CHANGES

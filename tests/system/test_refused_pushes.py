@@ -10,11 +10,11 @@ import pytest
 
 from kith_client.book import contacts
 from kith_client.errors import HeadMoved, ServerRefused, VaultExists
-from kith_client.home import Home
-from kith_client.keyfile import DeviceKeys
-from kith_client.mirror import PENDING
+from kith_client.lifecycle.setup import create_vault, new_home
 from kith_client.online import home_server
-from kith_client.setup import create_vault, new_home
+from kith_client.store.home import Home
+from kith_client.store.keyfile import DeviceKeys
+from kith_client.store.mirror import PENDING
 from kith_client.sync.push import push_all
 from kith_client.sync.run import sync
 from kith_client.transport import HomeServer

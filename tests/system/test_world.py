@@ -24,12 +24,12 @@ from kith_client.book.problems import BookError
 from kith_client.book.views import view_of
 from kith_client.contacts.model import Property
 from kith_client.errors import ServerUnreachable
-from kith_client.home import Home
-from kith_client.linking import add_device, join_vault
+from kith_client.lifecycle.linking import add_device, join_vault
+from kith_client.lifecycle.setup import create_vault
 from kith_client.online import home_server, signed_in
 from kith_client.relations.peers import their_properties
-from kith_client.setup import create_vault
 from kith_client.stamp import Contents, Edit, of_kind
+from kith_client.store.home import Home
 from kith_client.sync.befriend import accept_invite, make_invite
 from kith_client.sync.run import sync
 from kith_client.vault import Vault

@@ -10,7 +10,7 @@ from kith_client.book.notes import Note, list_notes
 from kith_client.book.properties import past_of
 from kith_client.contacts.model import lead_property, value_to_unit
 from kith_client.contacts.views import text_of
-from kith_client.relations.suspicion import vouched_by
+from kith_client.relations.introductions.suspicion import vouched_by
 from kith_client.relations.trust import trust_of
 from kith_client.stamp import Contents
 from kith_protocol.encoding import Value

@@ -14,7 +14,7 @@ from kith_client.cli.recovery import go_on
 from kith_client.cli.session import ask_passphrase, ask_phrase, home_of, run_async
 
 if TYPE_CHECKING:
-    from kith_client.backup import Backup
+    from kith_client.lifecycle.backup import Backup
 
 
 @command("backup", "kith backup ~/anna.kithbackup")
@@ -29,8 +29,8 @@ def backup_command(file: Path, without_unsent: bool) -> None:
 
 
 async def _backup(out: Output, file: Path, without_unsent: bool) -> None:
-    from kith_client.backup import make_backup
     from kith_client.doctor import head_words
+    from kith_client.lifecycle.backup import make_backup
     from kith_client.vault import Vault
 
     async with await Vault.open(home_of(settings()), ask_passphrase) as vault:
@@ -56,7 +56,7 @@ def restore_command(
     The phrase is asked for; where nobody can be asked, it is read from standard input. Where the old server still
     works, 'kith move' loses nothing that was written since the backup.
     """
-    from kith_client.backup import read_backup
+    from kith_client.lifecycle.backup import read_backup
 
     out = Output(settings())
     passphrase = new_passphrase(no_passphrase)
@@ -74,7 +74,7 @@ async def _restore(
     keep: tuple[str, ...],
     passphrase: str | None,
 ) -> None:
-    from kith_client.restoring import restore
+    from kith_client.lifecycle.restoring import restore
 
     with out.counted("Restoring") as progress:
         made = await restore(

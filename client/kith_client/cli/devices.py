@@ -18,7 +18,7 @@ from kith_client.contacts.text import search_key
 from kith_protocol.codes import CodeKind
 
 if TYPE_CHECKING:
-    from kith_client.linking import DeviceInfo
+    from kith_client.lifecycle.linking import DeviceInfo
     from kith_client.transport import HomeServer
     from kith_client.vault import Vault
 
@@ -46,7 +46,7 @@ async def _list() -> None:
 @with_server
 async def device_add(vault: Vault, server: HomeServer, out: Output, qr: str | None) -> None:
     """Show a code for the new device, and wait for it; it is valid for ten minutes, and for one attempt."""
-    from kith_client.linking import add_device
+    from kith_client.lifecycle.linking import add_device
 
     if not settings().yes and not sys.stdin.isatty():
         raise click.UsageError("Nobody can be asked here whether the device is the right one; --yes says yes.")
@@ -98,7 +98,7 @@ def device_join(code: str, server: str | None, name: str | None, no_passphrase: 
 
 
 async def _join(out: Output, code: str, server: str | None, name: str | None, no_passphrase: bool) -> None:
-    from kith_client.linking import join_vault
+    from kith_client.lifecycle.linking import join_vault
 
     given = await given_code(code, CodeKind.DEVICE)
     passphrase = new_passphrase(no_passphrase)
@@ -136,9 +136,9 @@ async def device_remove(
     standard input.
     """
     from kith_client.errors import ServerRefused, ServerUnreachable
-    from kith_client.linking import list_devices, removed_devices
-    from kith_client.removing import newest_chain, remove_device
-    from kith_client.stolen import members_now, remove_stolen
+    from kith_client.lifecycle.linking import list_devices, removed_devices
+    from kith_client.lifecycle.removing import newest_chain, remove_device
+    from kith_client.lifecycle.stolen import members_now, remove_stolen
     from kith_client.sync.run import sync
 
     chain = await (members_now if stolen else newest_chain)(vault, server)
@@ -178,7 +178,7 @@ def device_rename(device: str, name: str) -> None:
 async def _rename(out: Output, device: str, name: str) -> None:
     from kith_client.book.devices import rename_device
     from kith_client.book.events import entry
-    from kith_client.linking import list_devices
+    from kith_client.lifecycle.linking import list_devices
     from kith_client.vault import Vault
 
     async with await Vault.open(home_of(settings()), ask_passphrase) as vault:
@@ -243,7 +243,7 @@ def _answer(shapes: list[dict[str, Any]], renewed: dict[str, Any], out: Output) 
 
 async def _shapes(vault: Vault) -> list[dict[str, Any]]:
     from kith_client.book.dates import iso_time
-    from kith_client.linking import list_devices
+    from kith_client.lifecycle.linking import list_devices
 
     return [
         {

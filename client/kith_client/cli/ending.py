@@ -12,8 +12,8 @@ from kith_client.cli.output import Output
 from kith_client.cli.seam import Book
 from kith_client.cli.session import with_book
 from kith_client.relations.ending import block_peer, end_relationship, unblock_peer
-from kith_client.relations.guarding import keeps_share
-from kith_client.relations.splits import guardians_now
+from kith_client.relations.guardians.guarding import keeps_share
+from kith_client.relations.guardians.splits import guardians_now
 from kith_client.stamp import Edit
 
 

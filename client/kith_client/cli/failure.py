@@ -12,7 +12,7 @@ import click
 
 from kith_client.cli.options import Settings
 from kith_client.cli.output import Output
-from kith_client.home import Home
+from kith_client.store.home import Home
 from kith_protocol.errors import Alarm, KithError
 
 MENDABLE: Final = 1

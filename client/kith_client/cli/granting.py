@@ -20,11 +20,11 @@ from kith_client.cli.seam import Book
 from kith_client.cli.session import with_book
 from kith_client.contacts.model import Property
 from kith_client.contacts.views import text_of
-from kith_client.relations.introducing import offers_to
+from kith_client.relations.guardians.splits import splits
+from kith_client.relations.introductions.introducing import offers_to
 from kith_client.relations.payloads import wanted
 from kith_client.relations.peers import shared_properties
 from kith_client.relations.records import peer_at
-from kith_client.relations.splits import splits
 from kith_client.stamp import Contents, of_kind, overlay
 from kith_protocol.share import ContactCard, SharedNote
 

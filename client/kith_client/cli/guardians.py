@@ -18,7 +18,8 @@ from kith_client.cli.output import Output
 from kith_client.cli.seam import Book
 from kith_client.cli.session import ask_phrase, with_book
 from kith_client.cli.setup import numbered
-from kith_client.relations import guarding, records, splits
+from kith_client.relations import records
+from kith_client.relations.guardians import guarding, splits
 from kith_client.relations.joining import peer_of_person
 from kith_client.stamp import Contents, Edit
 from kith_protocol.errors import KithError

@@ -13,8 +13,14 @@ from kith_client.cli.options import command, group, subcommand
 from kith_client.cli.output import Output
 from kith_client.cli.seam import Book
 from kith_client.cli.session import one_line, with_book
-from kith_client.relations.introduced import IntroductionRow, decline_introduction, list_introductions
-from kith_client.relations.introducing import IntroducingRow, Shown, introduce, list_introducings, take_back
+from kith_client.relations.introductions.introduced import IntroductionRow, decline_introduction, list_introductions
+from kith_client.relations.introductions.introducing import (
+    IntroducingRow,
+    Shown,
+    introduce,
+    list_introducings,
+    take_back,
+)
 
 
 @command(

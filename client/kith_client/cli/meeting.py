@@ -20,11 +20,11 @@ from kith_client.cli.options import command, group, subcommand
 from kith_client.cli.output import Output
 from kith_client.cli.seam import Book
 from kith_client.cli.session import one_line, today_of, with_book
-from kith_client.relations.invite_requests import waiting_through
+from kith_client.relations.introductions.suspicion import vouched_by
 from kith_client.relations.invites import InviteRow, NewInvite, list_invites, revoke_invite, web_link
 from kith_client.relations.peers import PeerRow, list_peers
 from kith_client.relations.records import peer_at
-from kith_client.relations.suspicion import vouched_by
+from kith_client.relations.requests.through_invites import waiting_through
 from kith_client.relations.verify import (
     NumbersDiffer,
     mark_verified,

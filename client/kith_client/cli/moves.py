@@ -40,7 +40,7 @@ def move_command(url: str | None, token: str, replace: bool, old_is_gone: bool, 
 
 
 async def _move(out: Output, url: str, token: str, replace: bool, old_is_gone: bool) -> None:
-    from kith_client.moving import at_home, move
+    from kith_client.lifecycle.moving import at_home, move
     from kith_client.sync.run import sync
     from kith_client.transport import check_server_url
     from kith_client.vault import Vault
@@ -64,7 +64,7 @@ async def _move(out: Output, url: str, token: str, replace: bool, old_is_gone: b
 
 
 def _warn(out: Output, vault: Vault, url: str, old_is_gone: bool) -> None:
-    from kith_client.moving import open_invites
+    from kith_client.lifecycle.moving import open_invites
 
     links = len(open_invites(vault, vault.clock()))
     if links and old_is_gone:
@@ -76,7 +76,7 @@ def _warn(out: Output, vault: Vault, url: str, old_is_gone: bool) -> None:
 
 
 async def _replace(out: Output, vault: Vault, url: str) -> None:
-    from kith_client.forgetting import forget_at, pinned
+    from kith_client.lifecycle.forgetting import forget_at, pinned
     from kith_client.transport import check_server_url
 
     place = await pinned(check_server_url(url), vault.clock)
@@ -95,8 +95,8 @@ async def _tell(out: Output) -> None:
 
 
 async def _forget(out: Output) -> None:
-    from kith_client.forgetting import give_up
-    from kith_client.moving import at_home
+    from kith_client.lifecycle.forgetting import give_up
+    from kith_client.lifecycle.moving import at_home
     from kith_client.relations.homes import home_of as record_of
     from kith_client.sync.run import sync
     from kith_client.vault import Vault
@@ -123,7 +123,7 @@ async def _forget(out: Output) -> None:
 
 
 def _warn_of_loss(out: Output, vault: Vault, former: tuple[Former, ...]) -> None:
-    from kith_client.moving import progressed
+    from kith_client.lifecycle.moving import progressed
 
     found = progressed(vault)
     if found.waiting:
@@ -139,8 +139,8 @@ def _warn_of_loss(out: Output, vault: Vault, former: tuple[Former, ...]) -> None
 async def _have_forgotten(vault: Vault, former: Former, phrase: str) -> str | None:
     """When the server signed that it forgot; None where it knows nothing of the vault already."""
     from kith_client.book.dates import iso_time
-    from kith_client.forgetting import forget_at
-    from kith_client.moving import is_member_at
+    from kith_client.lifecycle.forgetting import forget_at
+    from kith_client.lifecycle.moving import is_member_at
     from kith_protocol.errors import Refused
 
     try:
@@ -160,7 +160,7 @@ def _names(vault: Vault, peers: tuple[bytes, ...]) -> list[str]:
 
 def _shape(vault: Vault) -> dict[str, Any]:
     from kith_client.book.dates import iso_time
-    from kith_client.moving import progressed
+    from kith_client.lifecycle.moving import progressed
     from kith_client.relations.homes import former_places
 
     found = progressed(vault)

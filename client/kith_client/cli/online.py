@@ -28,7 +28,7 @@ def with_server(work: Callable[Concatenate[Vault, HomeServer, Output, P], Awaita
 
         async def on_server() -> None:
             from kith_client.errors import HomeMoved
-            from kith_client.moving import at_home
+            from kith_client.lifecycle.moving import at_home
             from kith_client.vault import Vault
 
             async with await Vault.open(home_of(chosen), ask_passphrase) as vault:

@@ -14,8 +14,8 @@ from kith_client.cli.output import Output
 from kith_client.cli.session import ask_phrase, home_of, run_async
 
 if TYPE_CHECKING:
-    from kith_client.gathering import Gathering
-    from kith_client.recovering import Recovered
+    from kith_client.lifecycle.gathering import Gathering
+    from kith_client.lifecycle.recovering import Recovered
     from kith_protocol.splitting import Candidate
 
 _VAULT_DIGITS = 64
@@ -163,7 +163,7 @@ def _ask_where() -> _Said:
 
 
 async def _recover(out: Output, server: str, vault: bytes, phrase: str, device: _Device) -> Recovered:
-    from kith_client.recovering import recover
+    from kith_client.lifecycle.recovering import recover
 
     with out.counted("Fetching") as progress:
         return await recover(
@@ -182,7 +182,7 @@ async def _recover(out: Output, server: str, vault: bytes, phrase: str, device: 
 async def go_on(out: Output, made: Recovered, about_phrase: str, phrase: str | None = None) -> None:
     """The first sync of the recovered vault, and the answer; with the phrase where it was not typed."""
     from kith_client.cli.setup import numbered
-    from kith_client.moving import at_home
+    from kith_client.lifecycle.moving import at_home
     from kith_client.sync.run import sync
     from kith_protocol.errors import KithError
 

@@ -10,7 +10,7 @@ from kith_client.cli.options import command
 from kith_client.cli.output import Output
 
 if TYPE_CHECKING:
-    from kith_client.repairing import Missing
+    from kith_client.lifecycle.repairing import Missing
     from kith_client.transport import HomeServer
     from kith_client.vault import Vault
 
@@ -22,7 +22,7 @@ async def repair_command(vault: Vault, server: HomeServer, out: Output) -> None:
 
     First it shows what is missing; nothing changes before you agree. Your other devices follow with their next sync.
     """
-    from kith_client.repairing import look, repair
+    from kith_client.lifecycle.repairing import look, repair
     from kith_client.sync.run import sync
 
     with out.counted("Reading") as progress:

@@ -16,8 +16,8 @@ from kith_client.cli.output import Output
 from kith_client.cli.seam import Book
 from kith_client.cli.session import with_book
 from kith_client.relations.peers import list_peers
-from kith_client.relations.request_rows import Decided, RequestRow
-from kith_client.relations.requests import accept_request, decline_request, list_requests
+from kith_client.relations.requests.deciding import accept_request, decline_request, list_requests
+from kith_client.relations.requests.rows import Decided, RequestRow
 
 if TYPE_CHECKING:
     from kith_client.transport import HomeServer

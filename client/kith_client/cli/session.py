@@ -17,7 +17,7 @@ from kith_client.cli.output import Output
 from kith_client.cli.seam import Book
 
 if TYPE_CHECKING:
-    from kith_client.home import Home
+    from kith_client.store.home import Home
 
 _PHRASE_CHARACTERS = 4096
 
@@ -27,7 +27,7 @@ T = TypeVar("T")
 
 def home_of(chosen: Settings) -> Home:
     """The home folder that the person chose."""
-    from kith_client.home import Home
+    from kith_client.store.home import Home
 
     return Home.find(chosen.home)
 
@@ -35,7 +35,7 @@ def home_of(chosen: Settings) -> Home:
 def ask_passphrase() -> str:
     """Asks on the terminal. Raises `WrongPassphrase` where nobody can be asked."""
     if not sys.stdin.isatty():
-        from kith_client.unlock import cannot_ask
+        from kith_client.store.unlock import cannot_ask
 
         return cannot_ask()
     answer: str = click.prompt("Passphrase", hide_input=True, err=True)

@@ -14,7 +14,7 @@ from kith_client.cli.output import Output
 from kith_client.cli.session import home_of, one_line, run_async
 
 if TYPE_CHECKING:
-    from kith_client.setup import Created
+    from kith_client.lifecycle.setup import Created
 
 _COLUMNS: Final = 4
 _TESTED: Final = 3
@@ -29,7 +29,7 @@ _TRIES: Final = 3
 @click.option("--no-passphrase", is_flag=True, help="Keep the device's key in a file that only you can read.")
 def init_command(server: str, name: str, device: str | None, token: str, no_passphrase: bool) -> None:
     """Begin an address book on a home server, and get the recovery phrase."""
-    from kith_client.setup import create_vault
+    from kith_client.lifecycle.setup import create_vault
 
     chosen = settings()
     out = Output(chosen)

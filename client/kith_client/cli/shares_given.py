@@ -12,7 +12,7 @@ from kith_client.cli.output import Output
 from kith_protocol.errors import KithError
 
 if TYPE_CHECKING:
-    from kith_client.gathering import Gathering
+    from kith_client.lifecycle.gathering import Gathering
     from kith_protocol.splitting import Candidate
 
 _CHARACTERS = 64 * 1024
@@ -21,7 +21,7 @@ _LINES = 64
 
 async def gather(out: Output) -> tuple[Gathering, list[Candidate]]:
     """The shares, and what enough of them give. Raises `Refused` that names what is missing or wrong."""
-    from kith_client.gathering import Gathering
+    from kith_client.lifecycle.gathering import Gathering
 
     gathering = Gathering()
     if sys.stdin.isatty():
@@ -55,7 +55,7 @@ async def _asked(out: Output, gathering: Gathering) -> list[Candidate]:
 
 async def _take(out: Output, gathering: Gathering, text: str) -> bool:
     """Whether the share is one; a bad one is named and the others count."""
-    from kith_client.gathering import read_given
+    from kith_client.lifecycle.gathering import read_given
 
     try:
         gathering.add(await asyncio.to_thread(read_given, text))

@@ -19,7 +19,7 @@ from kith_client.cli.options import command, settings
 from kith_client.cli.output import Output
 from kith_client.cli.seam import Book
 from kith_client.cli.session import ask_passphrase, home_of, run_async, with_book
-from kith_client.relations.requests import list_requests
+from kith_client.relations.requests.deciding import list_requests
 from kith_protocol.errors import AlarmCode
 
 if TYPE_CHECKING:
@@ -117,7 +117,7 @@ def doctor_command(rebuild: bool) -> None:
 
 
 async def _rebuild() -> None:
-    from kith_client.rebuilding import rebuild
+    from kith_client.lifecycle.rebuilding import rebuild
 
     chosen = settings()
     out = Output(chosen)

@@ -9,6 +9,7 @@ from kith_client.book.events import entry
 from kith_client.book.facets import facet_name
 from kith_client.relations import records
 from kith_client.relations.draft import Draft
+from kith_client.relations.introductions.suspicion import person_changed
 from kith_client.relations.invites import display_name_of_mine
 from kith_client.relations.joining import (
     attach,
@@ -19,7 +20,6 @@ from kith_client.relations.joining import (
     open_peer_of_contact,
 )
 from kith_client.relations.joining import peer_of_person as find_peer
-from kith_client.relations.suspicion import person_changed
 from kith_client.stamp import Contents, Edit, Stamp
 from kith_protocol.encoding import Value, encode
 from kith_protocol.errors import Refused

@@ -13,6 +13,8 @@ from kith_client.relations import records
 from kith_client.relations.draft import Draft
 from kith_client.relations.homes import here
 from kith_client.relations.inbox import Inbox
+from kith_client.relations.introductions.suspicion import doubted
+from kith_client.relations.introductions.vouching import tell_of_stranger, vouch
 from kith_client.relations.joining import (
     attach,
     end_others,
@@ -23,10 +25,8 @@ from kith_client.relations.joining import (
     peer_of_person,
     shows_newer,
 )
-from kith_client.relations.reclaimed import has_new_persona
 from kith_client.relations.records import Channel, InviteRecord, InviteState
-from kith_client.relations.suspicion import doubted
-from kith_client.relations.vouching import tell_of_stranger, vouch
+from kith_client.relations.theft.reclaimed import has_new_persona
 from kith_protocol.encoding import Value, encode
 from kith_protocol.errors import Alarm, BadKey, BadSignature, DecodingError, Refused, Undecryptable
 from kith_protocol.handshake import OpenedAnswer, OpenedFinish, make_finish, open_answer, open_finish

@@ -16,12 +16,12 @@ from typing import Final
 from msgspec.structs import replace
 
 from kith_client.relations import records
-from kith_client.relations.guardian_lines import read_word
+from kith_client.relations.guardians.lines import read_word
 from kith_client.relations.inbox import Inbox
-from kith_client.relations.introductions import Heard
-from kith_client.relations.reclaiming import MAX_FORMER
+from kith_client.relations.introductions.exchange import Heard
 from kith_client.relations.records import ANNOUNCED, FORMER, Channel, TheirItem
 from kith_client.relations.rekeying import acknowledge, address_changed
+from kith_client.relations.theft.reclaiming import MAX_FORMER
 from kith_protocol import labels
 from kith_protocol.commit import RECORD_ID_BYTES
 from kith_protocol.encoding import Value, encode

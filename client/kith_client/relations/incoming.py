@@ -10,18 +10,18 @@ from collections.abc import Iterable, Sequence
 
 from kith_client.relations import records
 from kith_client.relations.answers import take_answer, take_finish
-from kith_client.relations.asking import carry_out_decisions, take_requests
 from kith_client.relations.bodies import Bodies
 from kith_client.relations.draft import Draft
 from kith_client.relations.inbox import Inbox, TakenIn
 from kith_client.relations.joining import end_others
 from kith_client.relations.mending import mend
 from kith_client.relations.own_keys import OwnKey
-from kith_client.relations.reclaimed import take_reclaims
-from kith_client.relations.reclaiming import note_heard
 from kith_client.relations.records import Channel
 from kith_client.relations.rekeying import mark_used
+from kith_client.relations.requests.asking import carry_out_decisions, take_requests
 from kith_client.relations.server_side import takes_answers
+from kith_client.relations.theft.reclaimed import take_reclaims
+from kith_client.relations.theft.reclaiming import note_heard
 from kith_client.stamp import Contents, Stamp, the_one
 from kith_protocol.errors import BadKey, BadSignature, DecodingError, Refused, Undecryptable
 from kith_protocol.guardian import Guard

@@ -8,8 +8,8 @@ from collections.abc import Iterable
 from kith_client.contacts.model import Property, unit_to_value
 from kith_client.relations import records
 from kith_client.relations.draft import Draft
+from kith_client.relations.introductions.suspicion import tell_of_namesakes
 from kith_client.relations.records import Channel, PeerRecord
-from kith_client.relations.suspicion import tell_of_namesakes
 from kith_client.relations.trust import raised
 from kith_client.stamp import Contents
 from kith_protocol.encoding import Value, decode

@@ -13,14 +13,14 @@ from typing import Final
 from kith_client.relations import records
 from kith_client.relations.bodies import channel_items
 from kith_client.relations.draft import Draft
-from kith_client.relations.guardian_lines import GUARD, GUARD_ANSWER, Word, Words, digest_of_word
-from kith_client.relations.introductions import INTRODUCE, Said, said
+from kith_client.relations.guardians.lines import GUARD, GUARD_ANSWER, Word, Words, digest_of_word
+from kith_client.relations.introductions.exchange import INTRODUCE, Said, said
 from kith_client.relations.own_keys import PUT
 from kith_client.relations.payloads import payload_for, wanted
 from kith_client.relations.planning import SENDING, digest_for, narrowed
-from kith_client.relations.reclaiming import UNREACHED, put_name, waiting_for
 from kith_client.relations.records import RECEIPT, RECLAIM, Channel, Item
 from kith_client.relations.rekeying import REKEY
+from kith_client.relations.theft.reclaiming import UNREACHED, put_name, waiting_for
 from kith_client.relations.upkeep import acknowledged_versions
 from kith_client.stamp import Contents, Edit, Stamp
 from kith_protocol.encoding import encode

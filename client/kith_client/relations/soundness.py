@@ -8,14 +8,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from kith_client.relations.guarding import GUARDING, read_guarding
+from kith_client.relations.guardians.guarding import GUARDING, read_guarding
+from kith_client.relations.guardians.splits import SPLIT, read_split
 from kith_client.relations.handles import read_handle
 from kith_client.relations.homes import read_home
-from kith_client.relations.introduction_records import read_introducing, read_introduction
+from kith_client.relations.introductions.records import read_introducing, read_introduction
 from kith_client.relations.pins import read_pin
 from kith_client.relations.records import own_persona, read_channel, read_invite, read_peer, read_their_item
-from kith_client.relations.request_records import REQUEST, read_request
-from kith_client.relations.splits import SPLIT, read_split
+from kith_client.relations.requests.records import REQUEST, read_request
 from kith_protocol.content import Content
 from kith_protocol.errors import DecodingError
 

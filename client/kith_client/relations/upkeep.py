@@ -11,14 +11,14 @@ from kith_client.relations import records
 from kith_client.relations.bodies import channel_items
 from kith_client.relations.draft import Draft
 from kith_client.relations.ending import carry_out, expire_waiting
-from kith_client.relations.guardian_lines import plan_guardians
+from kith_client.relations.guardians.lines import plan_guardians
 from kith_client.relations.handles import plan_handles
-from kith_client.relations.introductions import plan as plan_introductions
+from kith_client.relations.introductions.exchange import plan as plan_introductions
 from kith_client.relations.own_keys import Told
 from kith_client.relations.planning import Planned, plan_shares
-from kith_client.relations.reclaiming import plan_reclaims
 from kith_client.relations.records import Channel
 from kith_client.relations.rekeying import DAY, STANDING, plan_rekeys
+from kith_client.relations.theft.reclaiming import plan_reclaims
 from kith_client.stamp import Contents, Edit, Stamp, overlay
 from kith_protocol import labels
 from kith_protocol.parcel import MAX_ITEMS, Versions, versions_of

@@ -5,8 +5,8 @@ from __future__ import annotations
 from kith_client.book.layers import Layers
 from kith_client.relations import records
 from kith_client.relations.draft import Draft
+from kith_client.relations.introductions.suspicion import doubted
 from kith_client.relations.joining import persona_in
-from kith_client.relations.suspicion import doubted
 from kith_client.relations.trust import raised
 from kith_client.stamp import Contents, Edit, Stamp
 from kith_protocol.codes import parse_safety_code, safety_code

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from kith_client.errors import ManyDeletions
-from kith_client.record_index import RecordIndex
 from kith_client.stamp import Edit
+from kith_client.store.record_index import RecordIndex
 from kith_client.sync.describe import describe
 from kith_client.sync.feed import check_tree
 from kith_client.vault import UNREADABLE, Event, RecordKeys, Vault

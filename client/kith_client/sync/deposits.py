@@ -12,11 +12,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from kith_client.errors import ServerRefused, ServerUnreachable
-from kith_client.mirror import Request
-from kith_client.relations.introductions import said
+from kith_client.relations.introductions.exchange import said
 from kith_client.relations.outgoing import Key, Outgoing, is_outdated, outgoing, receipted
 from kith_client.relations.records import channel_at
 from kith_client.stamp import Contents, Edit, Stamp, overlay
+from kith_client.store.mirror import Request
 from kith_client.sync.knock import GIVEN_UP, Errand, sealed, together
 from kith_client.transport import HomeServer
 from kith_client.vault import Vault

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from typing import Final
 
 from kith_client.book.names import device_name
-from kith_client.mirror import CURSOR, PENDING, PLACES
 from kith_client.relations.rekeying import demand_rekeys
 from kith_client.stamp import Contents, Edit, Stamp
+from kith_client.store.mirror import CURSOR, PENDING, PLACES
 from kith_client.sync.applying import Application, Pulled
 from kith_client.sync.feed import FeedVerifier
 from kith_client.sync.receiving import Progress, no_progress, receive

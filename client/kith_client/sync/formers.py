@@ -13,11 +13,11 @@ from typing import Any, Final, TypeVar
 
 from kith_client.access import At
 from kith_client.errors import HeadMoved, ServerUnreachable
-from kith_client.mirror import CURSOR
 from kith_client.online import signed_in
 from kith_client.relations.homes import Former, former_places
 from kith_client.relations.server_side import addresses
 from kith_client.stamp import Edit
+from kith_client.store.mirror import CURSOR
 from kith_client.sync.inboxes import Fetched, fetch_parcels
 from kith_client.sync.places import keep_places
 from kith_client.transport import HomeServer

@@ -6,9 +6,9 @@ import asyncio
 
 from kith_client.errors import HeadMoved
 from kith_client.relations.inbox import TakenIn
-from kith_client.relations.introduced import links_to_use
-from kith_client.relations.introduction_records import Introduction
-from kith_client.relations.vouching import accept_introduced
+from kith_client.relations.introductions.introduced import links_to_use
+from kith_client.relations.introductions.records import Introduction
+from kith_client.relations.introductions.vouching import accept_introduced
 from kith_client.sync.knock import fetch_greeting, together
 from kith_client.sync.pull import pull
 from kith_client.sync.push import push_all

@@ -8,11 +8,11 @@ from typing import Final
 import msgspec
 
 from kith_client.errors import ServerRefused
-from kith_client.mirror import PLACES
 from kith_client.relations.handles import HandleToPut, lose
 from kith_client.relations.homes import Place, here
 from kith_client.relations.server_side import ServerSide, cleared, server_side
 from kith_client.stamp import Edit, overlay
+from kith_client.store.mirror import PLACES
 from kith_client.transport import HomeServer
 from kith_client.vault import Vault
 from kith_protocol import wire

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 
-from kith_client.epoch_keys import EpochKeys, find_epochs
-from kith_client.record_index import RecordIndex
+from kith_client.store.epoch_keys import EpochKeys, find_epochs
+from kith_client.store.record_index import RecordIndex
 from kith_client.sync.applying import Application, Pulled
 from kith_client.sync.feed import FeedVerifier, check_tree
 from kith_client.sync.following import REPAIRABLE, follow_repair

@@ -8,9 +8,9 @@ from collections.abc import Collection, Iterator, Mapping
 from typing import Final
 
 from kith_client.errors import HeadMoved, HomeMoved, ManyDeletions, ServerRefused
-from kith_client.mirror import PENDING, AcceptedPush
 from kith_client.relations.homes import here
 from kith_client.stamp import Edit
+from kith_client.store.mirror import PENDING, AcceptedPush
 from kith_client.sync.applying import MANY_DELETIONS
 from kith_client.sync.building import NO_STEP, MembershipStep, build_push
 from kith_client.transport import HomeServer

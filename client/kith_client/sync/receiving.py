@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Final
 
 from kith_client.errors import ServerUnreachable
-from kith_client.mirror import Mirror
+from kith_client.store.mirror import Mirror
 from kith_client.sync.feed import FeedVerifier, Staged
 from kith_client.transport import HomeServer
 from kith_protocol import wire

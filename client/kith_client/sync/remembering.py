@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from kith_client.relations.suspicion import PersonChanged
+from kith_client.relations.introductions.suspicion import PersonChanged
 from kith_client.vault import Vault
 
 

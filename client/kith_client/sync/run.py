@@ -11,11 +11,11 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from kith_client.errors import HeadMoved, ServerUnreachable
-from kith_client.mirror import CURSOR
 from kith_client.relations.inbox import TakenIn
 from kith_client.relations.incoming import take_in
 from kith_client.relations.upkeep import plan
 from kith_client.stamp import Edit, overlay
+from kith_client.store.mirror import CURSOR
 from kith_client.sync.deposits import deposit
 from kith_client.sync.formers import Formers
 from kith_client.sync.inboxes import Fetched, fetch_parcels

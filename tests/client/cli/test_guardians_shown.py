@@ -6,7 +6,7 @@ import copy
 
 import pytest
 
-from kith_client.relations import guarding, splits
+from kith_client.relations.guardians import guarding, splits
 from tests.client.cli.kith import Kith, lines
 from tests.client.relations.guardians import acquainted, arrived, give, states
 from tests.client.relations.people import Person, World

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from kith_client.cli.repairing import _words
-from kith_client.repairing import Missing
+from kith_client.lifecycle.repairing import Missing
 
 NOTHING_ELSE = Missing(
     commits=1,

@@ -6,7 +6,7 @@ import copy
 from collections.abc import Sequence
 from functools import cache
 
-from kith_client.relations.introduction_records import Introduction, introducings, introductions
+from kith_client.relations.introductions.records import Introduction, introducings, introductions
 from kith_client.relations.peers import PeerRow, list_peers
 from kith_client.relations.records import Channel, channels
 from kith_protocol.introduction import IntroduceAnswer, IntroduceInvite, makes_invite

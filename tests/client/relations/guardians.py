@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from functools import cache
 
-from kith_client.relations import guarding, records, splits
-from kith_client.relations.guarding import guardings
-from kith_client.relations.splits import list_guardians
+from kith_client.relations import records
+from kith_client.relations.guardians import guarding, splits
+from kith_client.relations.guardians.guarding import guardings
+from kith_client.relations.guardians.splits import list_guardians
 from kith_protocol.encoding import encode_map
 from kith_protocol.handshake import Established
 from kith_protocol.parcel import Message, ParcelBody, ParcelContext, seal_parcel

@@ -12,24 +12,24 @@ from kith_client.contacts.model import Property
 from kith_client.relations.accepting import Accepted, accept, check_link
 from kith_client.relations.inbox import TakenIn
 from kith_client.relations.incoming import take_in
-from kith_client.relations.introduced import (
+from kith_client.relations.introductions.introduced import (
     IntroductionRow,
     agree,
     decline_introduction,
     links_to_use,
     list_introductions,
 )
-from kith_client.relations.introducing import introduce
+from kith_client.relations.introductions.introducing import introduce
+from kith_client.relations.introductions.vouching import accept_introduced
 from kith_client.relations.invites import NewInvite, create_invite
 from kith_client.relations.outgoing import Outgoing, outgoing, receipted
 from kith_client.relations.peers import their_properties
-from kith_client.relations.personas import new_persona
 from kith_client.relations.records import channels, own_persona, peers, persona_seals
-from kith_client.relations.request_rows import RequestRow
-from kith_client.relations.requests import accept_request, decline_request, list_requests
+from kith_client.relations.requests.deciding import accept_request, decline_request, list_requests
+from kith_client.relations.requests.rows import RequestRow
 from kith_client.relations.server_side import cleared, server_side
+from kith_client.relations.theft.personas import new_persona
 from kith_client.relations.upkeep import plan
-from kith_client.relations.vouching import accept_introduced
 from kith_client.stamp import Edit, Stamp, the_one
 from kith_protocol.content import Content, content_of
 from kith_protocol.encoding import decode_map, encode_map

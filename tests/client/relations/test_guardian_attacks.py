@@ -6,14 +6,15 @@ import copy
 
 import pytest
 
-from kith_client.relations import guarding, records, splits
+from kith_client.relations import records
 from kith_client.relations.draft import Draft
 from kith_client.relations.ending import end_relationship
-from kith_client.relations.guarding import KEPT_FOR
+from kith_client.relations.guardians import guarding, splits
+from kith_client.relations.guardians.guarding import KEPT_FOR
+from kith_client.relations.guardians.splits import list_guardians
 from kith_client.relations.outgoing import outgoing
 from kith_client.relations.rekeying import DAY
 from kith_client.relations.soundness import is_sound
-from kith_client.relations.splits import list_guardians
 from kith_client.relations.upkeep import plan
 from kith_protocol import labels
 from kith_protocol.encoding import Value, encode

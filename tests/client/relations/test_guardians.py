@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kith_client.relations import guarding, splits
 from kith_client.relations.ending import block_peer, end_relationship
+from kith_client.relations.guardians import guarding, splits
+from kith_client.relations.guardians.splits import list_guardians
 from kith_client.relations.outgoing import Outgoing
 from kith_client.relations.rekeying import DAY, plan_rekeys
-from kith_client.relations.splits import list_guardians
 from kith_client.stamp import of_kind
 from kith_protocol.errors import Refused
 from kith_protocol.gateway import PutStatus

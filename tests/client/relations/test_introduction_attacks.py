@@ -8,12 +8,12 @@ from msgspec.structs import replace
 from kith_client.book.contacts import add_contact
 from kith_client.relations.draft import Draft
 from kith_client.relations.homes import Place
-from kith_client.relations.introduced import agree, decline_introduction, links_to_use
-from kith_client.relations.introduction_records import Decision, Introducing, introducings, introductions
+from kith_client.relations.introductions.introduced import agree, decline_introduction, links_to_use
+from kith_client.relations.introductions.records import Decision, Introducing, introducings, introductions
+from kith_client.relations.introductions.suspicion import PersonChanged
 from kith_client.relations.invites import list_invites
 from kith_client.relations.meeting import Wishes, answer_offer, new_offer
 from kith_client.relations.records import own_persona, peers
-from kith_client.relations.suspicion import PersonChanged
 from kith_client.relations.verify import NumbersDiffer, mark_verified, safety_number_of
 from kith_client.stamp import of_kind
 from kith_protocol.encoding import encode

@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from kith_client.relations.incoming import take_in
-from kith_client.relations.introduced import agree, decline_introduction
-from kith_client.relations.introducing import take_back
-from kith_client.relations.introduction_records import introducings, read_introducing, read_introduction
+from kith_client.relations.introductions.introduced import agree, decline_introduction
+from kith_client.relations.introductions.introducing import take_back
+from kith_client.relations.introductions.records import introducings, read_introducing, read_introduction
 from kith_client.relations.outgoing import Outgoing
 from kith_client.relations.records import invites
 from kith_client.relations.rekeying import plan_rekeys

@@ -8,16 +8,21 @@ import pytest
 
 from kith_client.book.layers import Layers
 from kith_client.relations.ending import block_peer, end_relationship
-from kith_client.relations.introduced import IntroductionRow, agree, decline_introduction, list_introductions
-from kith_client.relations.introducing import introduce, list_introducings, offers_to, take_back
-from kith_client.relations.introduction_records import introducings, introductions
-from kith_client.relations.introductions import said
+from kith_client.relations.introductions.exchange import said
+from kith_client.relations.introductions.introduced import (
+    IntroductionRow,
+    agree,
+    decline_introduction,
+    list_introductions,
+)
+from kith_client.relations.introductions.introducing import introduce, list_introducings, offers_to, take_back
+from kith_client.relations.introductions.records import introducings, introductions
 from kith_client.relations.invites import list_invites
 from kith_client.relations.outgoing import Outgoing, is_outdated
 from kith_client.relations.peers import list_peers
 from kith_client.relations.records import UNREADABLE_KIND, channel_at, channels, peers
 from kith_client.relations.rekeying import plan_rekeys
-from kith_client.relations.requests import accept_request, decline_request, list_requests
+from kith_client.relations.requests.deciding import accept_request, decline_request, list_requests
 from kith_client.relations.soundness import is_sound
 from kith_client.relations.trust import introducer_of, trust_of
 from kith_client.stamp import of_kind

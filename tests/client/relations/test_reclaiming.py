@@ -12,7 +12,6 @@ from kith_client.relations.ending import block_peer, end_relationship
 from kith_client.relations.invites import list_invites
 from kith_client.relations.own_keys import OwnKey
 from kith_client.relations.peers import list_peers
-from kith_client.relations.reclaiming import MAX_FORMER
 from kith_client.relations.records import (
     FORMER,
     RECLAIM,
@@ -24,6 +23,7 @@ from kith_client.relations.records import (
     persona_seals,
 )
 from kith_client.relations.rekeying import DAY, RETIRED_FOR, plan_rekeys, rekeying
+from kith_client.relations.theft.reclaiming import MAX_FORMER
 from kith_client.relations.verify import mark_verified, safety_number_of
 from kith_protocol.content import Content
 from kith_protocol.encoding import encode

@@ -7,16 +7,16 @@ import random
 
 import pytest
 
-from kith_client.relations.asking import ASK_AGAIN, MAX_WAITING
 from kith_client.relations.ending import block_peer, end_relationship, unblock_peer
-from kith_client.relations.invite_requests import accept, decline, waiting_through
 from kith_client.relations.invites import MAX_LIFETIME, REUSABLE_LIFETIME, create_invite, list_invites, revoke_invite
 from kith_client.relations.outgoing import ANSWER
 from kith_client.relations.peers import list_peers
 from kith_client.relations.records import invites
-from kith_client.relations.request_records import MAX_ASKED, asked, read_request, requests
-from kith_client.relations.request_rules import REQUEST_LIFETIME
-from kith_client.relations.requests import list_requests
+from kith_client.relations.requests.asking import ASK_AGAIN, MAX_WAITING
+from kith_client.relations.requests.deciding import list_requests
+from kith_client.relations.requests.records import MAX_ASKED, asked, read_request, requests
+from kith_client.relations.requests.rules import REQUEST_LIFETIME
+from kith_client.relations.requests.through_invites import accept, decline, waiting_through
 from kith_client.stamp import of_kind
 from kith_protocol.content import Content, Unit
 from kith_protocol.encoding import Value
@@ -374,7 +374,7 @@ def test_a_flood_of_people_made_up_pushes_nobody_out_and_ends_at_a_hundred(world
 
 
 def test_of_a_full_list_the_same_person_is_still_renewed(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("kith_client.relations.asking.MAX_WAITING", 1)
+    monkeypatch.setattr("kith_client.relations.requests.asking.MAX_WAITING", 1)
     anna, bob, cleo = world["anna"], world["bob"], world["cleo"]
     link = anna.invite(reusable=True).link
     ask(world, bob, link)
@@ -405,7 +405,7 @@ def test_a_blocked_person_makes_no_request_and_no_issue(world: World) -> None:
 def test_where_the_list_is_full_a_blocked_person_takes_no_place_in_the_mailbox_either(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("kith_client.relations.asking.MAX_WAITING", 1)
+    monkeypatch.setattr("kith_client.relations.requests.asking.MAX_WAITING", 1)
     anna, bob = world["anna"], world["bob"]
     link = anna.invite(reusable=True).link
     ask(world, world["cleo"], link)
@@ -508,7 +508,7 @@ def test_who_asked_in_time_can_be_accepted_after_the_invite_ran_out(world: World
 
 
 def test_an_invite_remembers_only_the_newest_who_asked(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("kith_client.relations.request_records.MAX_ASKED", 3)
+    monkeypatch.setattr("kith_client.relations.requests.records.MAX_ASKED", 3)
     assert MAX_ASKED == 100
     anna = world["anna"]
     new = anna.invite(reusable=True)

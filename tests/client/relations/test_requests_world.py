@@ -18,8 +18,8 @@ from kith_client.relations.ending import end_relationship
 from kith_client.relations.outgoing import Outgoing
 from kith_client.relations.peers import list_peers
 from kith_client.relations.records import Channel, channels, peers
-from kith_client.relations.request_records import requests
-from kith_client.relations.requests import accept_request, decline_request, list_requests
+from kith_client.relations.requests.deciding import accept_request, decline_request, list_requests
+from kith_client.relations.requests.records import requests
 from kith_client.stamp import of_kind
 from kith_protocol.errors import Refused
 from kith_protocol.relationship import RelationshipState

@@ -10,15 +10,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace as with_fields
 
+from kith_client.lifecycle.versions import Version
 from kith_client.relations import records
 from kith_client.relations.homes import Place, moved
 from kith_client.relations.records import PeerRecord, channels, peers, read_channel
 from kith_client.relations.rekeying import DAY
-from kith_client.relations.theft import after_theft
-from kith_client.relations.undoing import FAREWELLS, undo, worth_keeping
+from kith_client.relations.theft.changes import after_theft
+from kith_client.relations.theft.undoing import FAREWELLS, undo, worth_keeping
 from kith_client.stamp import Stamp
 from kith_client.vault import UNREADABLE
-from kith_client.versions import Version
 from kith_protocol.content import Content
 from kith_protocol.encoding import Value, encode
 from kith_protocol.mailbox import new_mailbox

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from kith_client.backup import MAGIC
+from kith_client.lifecycle.backup import MAGIC
 from kith_protocol import labels, wire
 from kith_protocol.encoding import encode
 from kith_protocol.moving import FILL_SKEW, FillStatement, ForgottenStatement, sign_fill, sign_forgotten

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Callable
 
-from kith_client.backup import verify_backup
+from kith_client.lifecycle.backup import verify_backup
 from kith_protocol.encoding import decode
 from kith_protocol.member import Member
 from kith_protocol.moving import SignedForgotten, check_fill, check_forgotten

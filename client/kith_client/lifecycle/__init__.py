@@ -1,0 +1,1 @@
+"""How a vault begins, gains and loses devices, is saved, restored, moved, repaired and taken back."""

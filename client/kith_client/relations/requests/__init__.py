@@ -1,0 +1,1 @@
+"""What waits for the person's decision, and what comes of it (spec: requests.md)."""

@@ -1,0 +1,122 @@
+"""Everything that has to change in the vault after a theft, beside who is a member (spec: stolen.md)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from kith_client.book.layers import Layers
+from kith_client.relations import records
+from kith_client.relations.draft import Draft
+from kith_client.relations.records import InviteState
+from kith_client.relations.theft.personas import new_persona
+from kith_client.relations.theft.undoing import Version, undo
+from kith_client.stamp import Contents, Edit, Stamp, of_kind, overlay
+from kith_protocol.content import Content
+from kith_protocol.errors import KithError
+from kith_protocol.persona import verify_persona
+from kith_protocol.relationship import RelationshipState
+from kith_protocol.suite import HybridSignKey, SealKey
+
+_NAMED: Final = 30
+"""Names in a sentence; a thief may have made very many."""
+
+
+@dataclass(frozen=True, slots=True)
+class Afterwards:
+    """What to commit."""
+
+    edit: Edit
+    persona: Edit
+    """The new persona: after all of `edit`, since it is what makes every relationship be taken back."""
+    text: str
+    """What the person has to know."""
+
+
+def after_theft(
+    contents: Contents,
+    histories: Mapping[bytes, Sequence[Version]],
+    stamp: Stamp,
+    root: HybridSignKey,
+    here: bytes,
+) -> Afterwards:
+    """Undoes what the removed devices wrote of relationships, revokes open invites, and makes a new persona.
+
+    `here` is the fingerprint of the home server in use.
+    """
+    undone = undo(contents, histories, stamp, here)
+    gone = {record for record, content in undone.edit.items() if content is None}
+    left = {record: content for record, content in overlay(contents, undone.edit).items() if record not in gone}
+    draft = Draft(left, stamp)
+    for invite in records.invites(left):
+        if invite.state is InviteState.OPEN:
+            draft.change(invite.id, {"state": InviteState.REVOKED.value})
+    persona = _renewed(contents, histories, stamp, root)
+    text = _text(left, undone.put_back, undone.strangers)
+    if len(draft.edit):
+        text += " Your open invites are revoked; make new ones."
+    draft.tell("alarm", next(record for record, content in persona.items() if content is not None), text)
+    return Afterwards({**undone.edit, **draft.edit}, persona, text)
+
+
+def _renewed(
+    contents: Contents, histories: Mapping[bytes, Sequence[Version]], stamp: Stamp, root: HybridSignKey
+) -> Edit:
+    """One persona record; a thief may have made others, of which one could count in its place."""
+    before = dict(_mine(histories, root))
+    standing = sorted(of_kind(contents, "persona"))
+    record = standing[0] if standing else stamp.record_id()
+    # The time is above every number that there was, also where a thief hid the highest.
+    number = max([stamp.now, *(each + 1 for each in before)])
+    former = [before[each] for each in sorted(before, reverse=True)]
+    made = stamp.content("persona", new_persona(root, number, stamp.random, former))
+    return {**dict.fromkeys(standing), record: made}
+
+
+def _mine(histories: Mapping[bytes, Sequence[Version]], root: HybridSignKey) -> Iterator[tuple[int, bytes]]:
+    """Number and seed of the X-Wing key of every persona that the root signed."""
+    for versions in histories.values():
+        for content in (each.content for each in versions):
+            if content is not None and content.kind == "persona":
+                yield from _signed(content, root)
+
+
+def _signed(content: Content, root: HybridSignKey) -> Iterator[tuple[int, bytes]]:
+    raw, seed = content.value("statement"), content.value("seal_seed")
+    try:
+        if isinstance(raw, bytes) and isinstance(seed, bytes):
+            persona = verify_persona(raw)
+            if persona.root == root.public and persona.seal_key == SealKey(seed).public:
+                yield persona.number, seed
+    except KithError:
+        return
+
+
+def _text(contents: Contents, put_back: Iterable[bytes], strangers: Iterable[bytes]) -> str:
+    layers = Layers(contents)
+    waiting = [
+        channel.peer
+        for channel in records.channels(contents)
+        if channel.state is RelationshipState.ANSWERED and records.has_peer(contents, channel)
+    ]
+    sentences = [
+        "Your keys were replaced after a theft, and your peers are told. Whoever became one shortly before may be the "
+        "thief: look through 'kith peers', and 'kith forget' whom you do not know. What the thief changed in your "
+        "card, contacts and notes stands as it is: see 'kith me'.",
+        _named(layers, put_back, "Put back as it was before: what you decided about {}."),
+        _named(
+            layers,
+            strangers,
+            "Added on a removed device: {}. They see nothing but your name until you grant them something; compare "
+            "safety numbers first.",
+        ),
+        _named(layers, waiting, "Not connected yet: {}. If it does not come about, accept their invite anew."),
+    ]
+    return " ".join(each for each in sentences if each)
+
+
+def _named(layers: Layers, peers: Iterable[bytes], sentence: str) -> str:
+    names = sorted({layers.peer_names(peer)[0] for peer in peers if peer in layers.contents})
+    more = [f"{len(names) - _NAMED} more"] if len(names) > _NAMED else []
+    return sentence.format(", ".join([*names[:_NAMED], *more])) if names else ""

@@ -1,0 +1,230 @@
+"""What a thief wrote about relationships is undone: they stand again as if removed devices had not (spec: stolen.md).
+
+Of what the person decides (`peer`, `circle`, `home`), what removed devices changed in the last 30 days is left out, and
+what others changed is kept. Of what the programs keep (`channel`), only this counts: who the peer is, the keys that the
+peer's root signed, and every mailbox that is known; enough to take the relationship back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Final, Protocol
+
+from msgspec.structs import replace
+
+from kith_client.relations import records
+from kith_client.relations.homes import read_home
+from kith_client.relations.own_keys import Retired
+from kith_client.relations.records import FACET, FORMER, RECLAIM, SHARE, UNREADABLE_KIND, Channel, PeerRecord
+from kith_client.relations.rekeying import MAX_RETIRED, STANDING
+from kith_client.relations.theft.reclaiming import MAX_FORMER
+from kith_client.stamp import Contents, Edit, Stamp, overlay
+from kith_protocol.content import Content
+from kith_protocol.encoding import Value, encode
+from kith_protocol.errors import KithError
+from kith_protocol.mailbox import MailboxAddress
+from kith_protocol.persona import verify_persona
+from kith_protocol.relationship import RelationshipState, Trust
+
+DECIDED: Final = frozenset({"peer", "circle", "home"})
+_CHANNEL_UNITS: Final = frozenset(
+    {"peer", "state", "pending", "established", "step", "own", "retired", FORMER, RECLAIM, "parted"}
+)
+FAREWELLS: Final = 30 * 24 * 3600 * 1000
+"""Milliseconds. A younger farewell of a peer may be the thief's: she can seal to me in the peer's name."""
+
+
+class Version(Protocol):
+    """A record as one commit left it."""
+
+    @property
+    def content(self) -> Content | None:
+        """None where it was deleted."""
+
+    @property
+    def suspect(self) -> bool:
+        """Whether a thief may have written it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Undone:
+    """What has to change so that relationships stand as before."""
+
+    edit: Edit
+    put_back: tuple[bytes, ...]
+    """`peer` records that a removed device had changed or deleted, or whose relationship it had ended."""
+    strangers: tuple[bytes, ...]
+    """`peer` records that came about on a removed device: who they are nobody else can say."""
+
+
+def worth_keeping(content: Content) -> Content | None:
+    """What of a version `undo` looks at."""
+    if content.kind in DECIDED or content.kind in ("persona", UNREADABLE_KIND):
+        return content
+    if content.kind != "channel":
+        return None
+    return Content(content.kind, {name: unit for name, unit in content.units.items() if name in _CHANNEL_UNITS})
+
+
+def undo(contents: Contents, histories: Mapping[bytes, Sequence[Version]], stamp: Stamp, here: bytes) -> Undone:
+    """Goes through the versions of every record, oldest first; `here` is the fingerprint of the home server in use."""
+    edit: Edit = {}
+    strangers = set()
+    for record, versions in histories.items():
+        readable = [each for each in versions if _readable(each)]
+        kind = next((each.content.kind for each in readable if each.content), "")
+        stands = contents.get(record)
+        if kind not in DECIDED or (kind == "home" and stands is not None and _is_here(stands, here)):
+            continue
+        edit[record] = _as_decided(readable, stamp)
+        if kind == "peer" and readable[0].suspect:
+            strangers.add(record)
+    edit |= dict.fromkeys(_twice(contents, edit, strangers))
+    edit = {record: content for record, content in edit.items() if content != contents.get(record)}
+    changed = {record for record, content in edit.items() if (content or contents[record]).kind == "peer"}
+    gone = {record for record, content in edit.items() if content is None}
+    peers = {r: c for r, c in overlay(contents, edit).items() if c.kind == "peer" and r not in gone}
+    channels = {}
+    for record, content in peers.items():
+        peer = records.read_peer(record, content)
+        whole = _channel(peer, histories.get(peer.channel, ()), stamp)
+        if whole is not None:
+            channels[peer.channel] = whole
+            changed |= {record} if _is_over(contents.get(peer.channel)) else set()
+    put_back = changed.intersection(peers) - strangers
+    edit |= channels | _others_ended(contents, peers, stamp)
+    return Undone(edit, tuple(sorted(put_back)), tuple(sorted(strangers.intersection(peers))))
+
+
+def _is_here(home: Content, here: bytes) -> bool:
+    """Whether the vault really lives where this record says."""
+    return home.kind == "home" and read_home(b"", home).here.fingerprint == here
+
+
+def _as_decided(versions: Sequence[Version], stamp: Stamp) -> Content | None:
+    first = versions[0].content
+    state = _of_a_thief(first, stamp) if versions[0].suspect else first
+    for before, after in pairwise(versions):
+        if not after.suspect:
+            state = _carried(state, before.content, after.content)
+    return state
+
+
+def _carried(state: Content | None, before: Content | None, after: Content | None) -> Content | None:
+    """`state`, changed as `before` was changed into `after`."""
+    if after is None or before is None or state is None:
+        return after
+    gone = before.units.keys() - after.units.keys()
+    new = {name: unit for name, unit in after.units.items() if before.units.get(name) != unit}
+    units = {name: unit for name, unit in {**state.units, **new}.items() if name not in gone}
+    return Content(after.kind, units, after.extra)
+
+
+def _of_a_thief(content: Content | None, stamp: Stamp) -> Content | None:
+    """What a record that came about on a removed device is good for: it grants nothing, and proves nothing."""
+    if content is None or content.kind == "home":
+        return None
+    units = {name: unit for name, unit in content.units.items() if not name.startswith((FACET, SHARE))}
+    if content.kind == "peer":
+        units["trust"] = stamp.unit(Trust.UNVERIFIED.value)
+    return Content(content.kind, units, content.extra)
+
+
+def _channel(peer: PeerRecord, versions: Sequence[Version], stamp: Stamp) -> Content | None:
+    """The peer's relationship as it is to be taken back; None where there was none, or it is over."""
+    newest_first = [(each.suspect, channel) for each in reversed(versions) if (channel := _read(each)) is not None]
+    # Last what a thief may have written.
+    known = [channel for _, channel in sorted(newest_first, key=lambda each: each[0])]
+    same = [each for each in known if each.established is not None and each.established.peer == peer.person]
+    persona = _newest_persona(same, peer.person)
+    parted = max((each.parted for each in same), default=0)
+    if persona is None or peer.is_over(peer.channel) or 0 < parted <= stamp.now - FAREWELLS:
+        return None
+    whole = _whole(peer, same, persona, stamp)
+    honest = next((channel for suspect, channel in newest_first if not suspect and channel in same), None)
+    return whole if honest is None else _with_finish(whole, honest, stamp)
+
+
+def _with_finish(whole: Content, channel: Channel, stamp: Stamp) -> Content:
+    """A handshake whose finish has no receipt is done first: the peer knows of no relationship yet."""
+    if channel.state is not RelationshipState.FINISHED or not channel.step or channel.is_reclaiming:
+        return whole
+    units = {"state": stamp.unit(channel.state.value), "step": stamp.unit(channel.step)}
+    return Content(whole.kind, {**whole.units, **units}, whole.extra)
+
+
+def _newest_persona(channels: Iterable[Channel], person: bytes) -> bytes | None:
+    """Of the peer's statements that its root really signed, the one with the highest number."""
+    raws = {each.established.peer_persona for each in channels if each.established is not None}
+    numbers = {raw: number for raw in raws if (number := _number(raw, person))}
+    return max(numbers, key=numbers.__getitem__, default=None)
+
+
+def _number(raw: bytes, person: bytes) -> int:
+    try:
+        persona = verify_persona(raw)
+    except KithError:
+        return 0
+    return persona.number if persona.person == person else 0
+
+
+def _whole(peer: PeerRecord, same: Sequence[Channel], persona: bytes, stamp: Stamp) -> Content:
+    """The relationship as far as it counts, as if under my first persona: any other is higher."""
+    known = next(each.established for each in same if each.established is not None)
+    to = list(dict.fromkeys(box for each in same for box in (*_outbox(each), *each.former)))[:MAX_FORMER]
+    mine = [key.inbox for each in same for key in each.mine.keys]
+    mine += [each.inbox for channel in same for each in channel.mine.retired]
+    former: list[Value] = [encode(each) for each in to[1:]]
+    retired: list[Value] = [Retired(each, stamp.now).to_value() for each in dict.fromkeys(mine) if each != known.inbox]
+    values: dict[str, Value] = {
+        "peer": peer.id,
+        "state": RelationshipState.CONNECTED.value,
+        "established": encode(replace(known, peer_persona=persona, outbox=to[0])),
+        "retired": retired[:MAX_RETIRED],
+        FORMER: former,
+    }
+    return stamp.content("channel", values)
+
+
+def _outbox(channel: Channel) -> list[MailboxAddress]:
+    return [] if channel.established is None else [channel.established.outbox]
+
+
+def _others_ended(contents: Contents, peers: Contents, stamp: Stamp) -> Edit:
+    """Relationships beside the one that counts."""
+    edit: Edit = {}
+    for channel in records.channels(contents):
+        content = peers.get(channel.peer)
+        if content is not None and channel.state in STANDING and content.value("channel") != channel.id:
+            edit[channel.id] = _with_state(contents[channel.id], RelationshipState.ENDED, stamp)
+    return edit
+
+
+def _with_state(content: Content, state: RelationshipState, stamp: Stamp) -> Content:
+    return Content(content.kind, {**content.units, "state": stamp.unit(state.value)}, content.extra)
+
+
+def _read(version: Version) -> Channel | None:
+    if version.content is None or version.content.kind != "channel":
+        return None
+    try:
+        return records.read_channel(b"", version.content)
+    except KithError:
+        return None
+
+
+def _readable(version: Version) -> bool:
+    return version.content is None or version.content.kind != UNREADABLE_KIND
+
+
+def _is_over(channel: Content | None) -> bool:
+    return channel is None or channel.value("state") == RelationshipState.ENDED.value
+
+
+def _twice(contents: Contents, edit: Edit, strangers: set[bytes]) -> set[bytes]:
+    """Those of `strangers` that stand for a person who has another record: that one counts."""
+    after = {**{record: content for record, content in contents.items() if content.kind == "peer"}, **edit}
+    others = {c.value("person") for record, c in after.items() if c and c.kind == "peer" and record not in strangers}
+    return {record for record in strangers if (content := after.get(record)) and content.value("person") in others}
