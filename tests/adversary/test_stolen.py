@@ -35,12 +35,13 @@ from kith_client.sync.befriend import accept_invite, make_invite
 from kith_client.sync.knock import Errand, sealed
 from kith_client.sync.push import push_all
 from kith_client.vault import UNREADABLE
+from kith_protocol.commit import parse_commit
 from kith_protocol.content import Content
 from kith_protocol.encoding import decode, encode
 from kith_protocol.errors import Alarm, AlarmCode, Refused
 from kith_protocol.gateway import PutStatus
 from kith_protocol.phrase import phrase_of
-from kith_protocol.wire import ReplacedPage, ReplacedRecord
+from kith_protocol.wire import FeedCommit, FeedRecords, Frame, ReplacedPage, ReplacedRecord
 from tests.adversary.friends import Friends, set_mail, share_note, told
 from tests.adversary.test_removed_device_speaks import EVIL, speak_as_anna
 from tests.adversary.test_thieves_epochs import begin_epoch
@@ -426,6 +427,96 @@ async def test_a_server_cannot_pass_a_record_off_as_written_by_somebody_else(the
     with pytest.raises(Alarm) as raised:
         await theft.take_back()
     assert raised.value.alarm is AlarmCode.RECORD_SWAPPED
+
+
+def say_replaced(theft: Theft, row: ReplacedRecord) -> None:
+    """The server adds a row to those of what was replaced."""
+    said: list[ReplacedRecord] = []
+
+    def lie(method: str, path: str, status: int, body: bytes) -> tuple[int, bytes]:
+        if "/replaced" not in path or status != 200 or said:
+            return status, body
+        said.append(row)
+        rows = (*decode(body, ReplacedPage).records, row)
+        return status, encode(ReplacedPage(tuple(sorted(rows, key=lambda each: (each.number, each.record)))))
+
+    theft.site.proxy.answer = lie
+
+
+@pytest.mark.parametrize("past_the_head", [False, True])
+async def test_a_server_cannot_make_the_phrase_delete_what_stands_by_a_commit_that_did_not_touch_it(
+    theft: Theft, past_the_head: bool
+) -> None:
+    peer = peer_of(theft.laptop)
+    written = (await theft.laptop.vault.mirror.writers(staged=False))[peer.id]
+    sealed = (await theft.laptop.vault.mirror.records([peer.id]))[peer.id]
+    number = 10**6 if past_the_head else theft.thief.vault.chain.number
+    assert written < number
+    say_replaced(theft, ReplacedRecord(number, peer.id, written, sealed))
+    with pytest.raises(Alarm) as raised:
+        await theft.take_back()
+    assert raised.value.alarm is AlarmCode.RECORD_SWAPPED
+    theft.site.proxy.be_honest()
+    await theft.take_back()
+    assert peer_of(theft.laptop).id == peer.id
+    await theft.works_again()
+
+
+async def test_a_server_that_hides_what_a_commit_wrote_does_not_make_it_a_deletion(theft: Theft) -> None:
+    """The laptop wrote the record anew, then the thief did; of the three versions the server shows the first and the
+    last, as if the laptop had deleted it in between."""
+    laptop, peer = theft.laptop, theft.of("peer")
+    trusted = laptop.vault.stamp().unit("met")
+    content = laptop.vault.contents[peer]
+    await laptop.apply({peer: Content(content.kind, {**content.units, "trust": trusted}, content.extra)})
+    await laptop.sync()
+    await theft.thief.sync()
+    await theft.write({peer: None})
+
+    def lie(method: str, path: str, status: int, body: bytes) -> tuple[int, bytes]:
+        if "/replaced" not in path or status != 200 or not (rows := decode(body, ReplacedPage).records):
+            return status, body
+        newest = max((row.number for row in rows if row.record == peer), default=-1)
+        return status, encode(ReplacedPage(tuple(r for r in rows if (r.record, r.number) != (peer, newest))))
+
+    theft.site.proxy.answer = lie
+    await theft.take_back()
+    assert peer_of(laptop).id == peer
+
+
+async def test_a_server_that_leaves_lists_out_cannot_pass_a_thiefs_record_off_as_anothers(theft: Theft) -> None:
+    """As if the vault had moved there just now: no commit has its list, and nothing that was replaced is there."""
+    peer = theft.of("peer")
+    honest = (await theft.laptop.vault.mirror.writers(staged=False))[peer]
+    await theft.write(theft.change(peer, trust="verified"))
+    moved: list[int] = []
+
+    def lie(frames: list[Frame]) -> list[Frame]:
+        if not any(isinstance(each, FeedCommit) and parse_commit(each.commit).body.number == 0 for each in frames):
+            return frames
+        sealed = next(blob for each in frames if isinstance(each, FeedRecords) for r, blob in each.records if r == peer)
+        told: list[Frame] = []
+        for each in frames:
+            if isinstance(each, FeedCommit):
+                told.append(FeedCommit(each.commit, each.keys, b""))
+                moved.append(parse_commit(each.commit).body.number)
+                if moved[-1] == honest:
+                    told.append(FeedRecords(((peer, sealed),)))
+            elif isinstance(each, FeedRecords):
+                rest = tuple(row for row in each.records if row[0] != peer)
+                told += [FeedRecords(rest)] if rest else []
+            else:
+                told.append(each)
+        return told
+
+    def hide(_method: str, path: str, status: int, body: bytes) -> tuple[int, bytes]:
+        return (status, encode(ReplacedPage(()))) if "/replaced" in path and status == 200 else (status, body)
+
+    theft.site.proxy.feed, theft.site.proxy.answer = lie, hide
+    await theft.take_back()
+    assert moved, "the lie was told"
+    found = peer_of(theft.laptop)
+    assert (found.trust, found.facets) == ("unverified", ())
 
 
 async def test_a_thief_whose_clock_is_behind_wrote_what_she_wrote_all_the_same(theft: Theft) -> None:

@@ -14,7 +14,7 @@ from typing import Final
 from kith_client.lifecycle.paper import Found, PaperWork
 from kith_client.store.mirror import Mirror
 from kith_client.vault import RecordKeys
-from kith_protocol.commit import RECORD_ID_BYTES, parse_commit
+from kith_protocol.commit import DELETED, RECORD_ID_BYTES, parse_commit
 from kith_protocol.content import Content
 from kith_protocol.errors import Alarm, AlarmCode
 from kith_protocol.suite import digest
@@ -35,7 +35,7 @@ class Version:
     content: Content | None
     """None where the commit deleted it; `UNREADABLE` where it does not open."""
     suspect: bool
-    """Whether a device that was removed wrote it in the last 30 days."""
+    """Whether a device that was removed may have written it in the last 30 days."""
 
 
 Histories = Mapping[bytes, list[Version]]
@@ -50,8 +50,9 @@ async def read_histories(work: PaperWork, found: Found, gone: frozenset[bytes], 
     Raises an `Alarm` where the server passes something off as what it is not.
     """
     suspect = await _suspect_commits(work.mirror, gone, work.clock() - WINDOW)
-    reader = _Reader(found, RecordKeys(work.access.vault, found.keys), keep)
-    for record, number in (await work.mirror.writers(staged=False)).items():
+    standing = await work.mirror.writers(staged=False)
+    reader = _Reader(found, RecordKeys(work.access.vault, found.keys), keep, standing)
+    for record, number in standing.items():
         reader.keep(record, number, found.contents[record])
     place, size = (0, bytes(RECORD_ID_BYTES)), 0
     while rows := (await work.server.replaced(work.access.vault, *place)).records:
@@ -60,7 +61,7 @@ async def read_histories(work: PaperWork, found: Found, gone: frozenset[bytes], 
             raise _swapped("The server's list of replaced records leads nowhere.")
         await asyncio.to_thread(reader.take, rows)
         place = rows[-1].number, rows[-1].record
-    return {record: reader.in_order(record, suspect) for record in reader.versions}
+    return await asyncio.to_thread(reader.in_order, suspect)
 
 
 @dataclass
@@ -70,9 +71,9 @@ class _Reader:
     found: Found
     keys: RecordKeys
     wanted: Keep
+    standing: Mapping[bytes, int]
+    """Record id → number of the commit that wrote what stands."""
     versions: dict[bytes, dict[int, Content | None]] = field(default_factory=dict)
-    ends: dict[bytes, set[int]] = field(default_factory=dict)
-    """Numbers of the commits that replaced or deleted a record."""
 
     def keep(self, record: bytes, number: int, content: Content) -> None:
         kept = self.wanted(content)
@@ -81,17 +82,35 @@ class _Reader:
 
     def take(self, rows: tuple[ReplacedRecord, ...]) -> None:
         for row in rows:
-            listed = self.found.lists.get(row.written)
-            if row.written >= row.number or (listed is not None and listed.get(row.record) != digest(row.sealed)):
-                raise _swapped(f"The server sent something as a record of commit {row.written} that is not.")
-            self.ends.setdefault(row.record, set()).add(row.number)
+            self._check(row)
             self.keep(row.record, row.written, self.keys.open_all([(row.record, row.sealed)])[row.record])
 
-    def in_order(self, record: bytes, suspect: frozenset[int]) -> list[Version]:
-        versions = self.versions[record]
-        # Ended by a commit that did not write it anew: deleted.
-        versions |= {number: None for number in self.ends.get(record, ()) if number not in versions}
-        return [Version(number, versions[number], number in suspect) for number in sorted(versions)]
+    def _check(self, row: ReplacedRecord) -> None:
+        """Both commits that a row names have to say so themselves. The later one's list is there: lists are kept for
+        longer than what was replaced; the earlier one's may be gone."""
+        wrote, ended = self.found.lists.get(row.written), self.found.lists.get(row.number, {})
+        last = self.standing.get(row.record, self.found.chain.number)
+        if not row.written < row.number <= last or (wrote is not None and wrote.get(row.record) != digest(row.sealed)):
+            raise _swapped(f"The server sent something as a record of commit {row.written} that is not.")
+        if row.record not in ended:
+            raise _swapped(f"The server says that commit {row.number} changed a record, which it did not.")
+
+    def in_order(self, suspect: frozenset[int]) -> Histories:
+        """What a list does not prove to be of another commit may be of any that came without its list."""
+        lists = self.found.lists
+        unproved = not suspect <= lists.keys()
+        for number, changes in lists.items():
+            for record, hash_ in changes.items():
+                if hash_ == DELETED and record in self.versions:
+                    self.versions[record][number] = None
+
+        def is_suspect(number: int) -> bool:
+            return number in suspect if number in lists else unproved
+
+        return {
+            record: [Version(number, versions[number], is_suspect(number)) for number in sorted(versions)]
+            for record, versions in self.versions.items()
+        }
 
 
 async def _suspect_commits(mirror: Mirror, gone: frozenset[bytes], since: int) -> frozenset[int]:
