@@ -10,6 +10,7 @@ from kith_client.relations import records
 from kith_client.relations.draft import Draft
 from kith_client.relations.introductions.suspicion import tell_of_namesakes
 from kith_client.relations.records import Channel, PeerRecord
+from kith_client.relations.requests.records import all_asked, requests
 from kith_client.relations.trust import raised
 from kith_client.stamp import Contents
 from kith_protocol.encoding import Value, decode
@@ -54,11 +55,14 @@ def is_connected(channels: Iterable[Channel]) -> bool:
 
 
 def known_persons(contents: Contents) -> dict[bytes, int]:
-    """Person id → the highest persona number seen."""
+    """Person id → the highest persona number seen: of peers, and of those who ask or asked to become one."""
+    personas = (records.persona_of(persona_in(channel)) for channel in records.channels(contents))
+    seen = [(persona.person, persona.number) for persona in personas]
+    seen += [(request.person, request.number) for request in requests(contents)]
+    seen += [(each.person, each.number) for each in all_asked(contents)]
     known: dict[bytes, int] = {}
-    for channel in records.channels(contents):
-        persona = records.persona_of(persona_in(channel))
-        known[persona.person] = max(persona.number, known.get(persona.person, 0))
+    for person, number in seen:
+        known[person] = max(number, known.get(person, 0))
     return known
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import itertools
 import random
 
@@ -258,6 +259,59 @@ def test_who_is_connected_and_shows_renewed_keys_may_ask_anew(world: World) -> N
     world.settle()
     assert sorted(anna.states()) == ["connected", "ended"]
     assert bob.states() == ["connected"]
+
+
+@pytest.mark.parametrize("shuffled", [None, 0, 1, 2, 3])
+def test_a_request_under_outdated_keys_does_not_take_the_place_of_one_under_the_newer(
+    world: World, shuffled: int | None
+) -> None:
+    anna, bob = world["anna"], world["bob"]
+    anna.rng = random.Random(shuffled)
+    link = anna.invite("work", reusable=True).link
+    thief = copy.deepcopy(bob)
+    bob.renew_persona(5)
+    puts = [answer_of(bob, link, anna), answer_of(thief, link, anna)]
+    for put in puts:
+        anna.server.put(put)
+        if shuffled is None:
+            anna.fetch()
+    anna.fetch()
+    assert [request.number for request in requests(anna.contents)] == [5]
+    anna.let_in("Bob Kay", "private")
+    world.settle()
+    assert bob.states() == ["connected"]
+    thief.fetch()
+    assert thief.states() == ["answered"]
+
+
+def test_whom_i_decided_about_cannot_ask_under_outdated_keys_later(world: World) -> None:
+    anna, bob = world["anna"], world["bob"]
+    link = anna.invite(reusable=True).link
+    thief = copy.deepcopy(bob)
+    bob.renew_persona(5)
+    ask(world, bob, link)
+    anna.turn_down("Bob Kay")
+    anna.fetch()
+    anna.now += ASK_AGAIN
+    ask(world, thief, link)
+    assert anna.asked_by() == []
+    mine = anna.invite().link
+    thief.accept(mine, anna.server)
+    world.people["thief"] = thief
+    world.sync(thief)
+    anna.fetch()
+    assert anna.states() == [], "nor through an invite of another kind"
+
+
+def test_a_no_to_stolen_keys_does_not_shut_out_the_newer_keys_of_their_owner(world: World) -> None:
+    anna, bob = world["anna"], world["bob"]
+    link = anna.invite(reusable=True).link
+    ask(world, copy.deepcopy(bob), link)
+    anna.turn_down("Bob Kay")
+    anna.fetch()
+    bob.renew_persona(5)
+    ask(world, bob, link)
+    assert anna.asked_by() == ["Bob Kay"]
 
 
 # Several devices: a decision is an edit that merges, and is carried out once
@@ -575,7 +629,7 @@ def test_a_damaged_request_is_refused(world: World, unit: str, value: Value) -> 
         read_request(record, Content("request", {**content.units, unit: Unit(value, 1)}))
 
 
-@pytest.mark.parametrize("value", ["text", [1], [{"person": b"", "answer": b"", "at": 1}]])
+@pytest.mark.parametrize("value", ["text", [1], [{"person": b"", "number": 1, "answer": b"", "at": 1}]])
 def test_a_damaged_memory_is_refused(value: Value) -> None:
     with pytest.raises(DecodingError):
         asked(Content("invite", {"asked": Unit(value, 1)}))

@@ -23,6 +23,7 @@ from kith_client.relations.requests.records import (
     Asked,
     Decision,
     Request,
+    all_asked,
     asked,
     asked_values,
     requests,
@@ -86,27 +87,37 @@ class _Waiting:
         self._draft = draft
         waiting = requests(contents)
         self._of = {request.person: request.id for request in waiting}
+        self._numbers = {request.person: request.number for request in waiting}
         self._through = Counter(request.invite for request in waiting)
-        before = [each for invite in reusable_invites(contents) for each in asked(contents[invite.id])]
+        before = all_asked(contents)
         self._decided = {each.answer for each in before}
-        self._declined = {each.person for each in before if not each.accepted and now < each.at + ASK_AGAIN}
+        declined = [each for each in before if not each.accepted and now < each.at + ASK_AGAIN]
+        self._declined = {each.person: each.number for each in sorted(declined, key=lambda each: each.number)}
         self._persons = Persons(contents)
 
     def take(self, invite: InviteRecord, answer: OpenedAnswer, raw: bytes) -> bool:
         """Whether an answer is done with; not where there is no room. Who asks again has one request, the newest."""
         person, number, body = answer.persona.person, answer.persona.number, answer.body
-        if person in self._declined or digest(raw) in self._decided or self._persons.is_shut_out(person, number):
+        if self._is_declined(person, number) or digest(raw) in self._decided:
+            return True
+        if self._persons.is_shut_out(person, number) or number < self._numbers.get(person, 0):
             return True
         values: dict[str, Value] = {"name": body.name, "host": body.mailbox.host, "answer": raw, "invite": invite.id}
         values["number"] = number
         if person in self._of:
             self._draft.change(self._of[person], values)
+            self._numbers[person] = number
             return True
         if self._through[invite.id] >= MAX_WAITING:
             return False
         self._of[person] = self._draft.add(REQUEST, {**values, "person": person, "at": self._draft.stamp.now})
+        self._numbers[person] = number
         self._through[invite.id] += 1
         return True
+
+    def _is_declined(self, person: bytes, number: int) -> bool:
+        """Whoever was declined may have been a thief: the number that replaces theirs may ask."""
+        return number <= self._declined.get(person, -1)
 
 
 def _let_in(inbox: Inbox, request: Request, decision: Decision) -> None:
@@ -136,7 +147,7 @@ def _let_in(inbox: Inbox, request: Request, decision: Decision) -> None:
 def _remember(draft: Draft, request: Request, *, accepted: bool) -> None:
     """On the invite, so that a late copy of the answer, or a person who was declined, does not ask at once again."""
     before = asked(draft.contents[request.invite])
-    decided = Asked(request.person, digest(request.answer), draft.stamp.now, accepted)
+    decided = Asked(request.person, request.number, digest(request.answer), draft.stamp.now, accepted)
     draft.change(request.invite, {ASKED: asked_values([*before, decided])})
 
 

@@ -62,6 +62,8 @@ class Asked:
     """One decided request, as an invite remembers it."""
 
     person: bytes
+    number: int
+    """Of the persona that asked."""
     answer: bytes
     """SHA-256 of the answer."""
     at: int
@@ -69,7 +71,8 @@ class Asked:
     accepted: bool
 
     def to_value(self) -> dict[str, Value]:
-        return {"person": self.person, "answer": self.answer, "at": self.at, "accepted": self.accepted}
+        who: dict[str, Value] = {"person": self.person, "number": self.number}
+        return {**who, "answer": self.answer, "at": self.at, "accepted": self.accepted}
 
 
 def read_request(record: bytes, content: Content) -> Request:
@@ -106,6 +109,11 @@ def asked(content: Content) -> list[Asked]:
     return [_asked(each) for each in value]
 
 
+def all_asked(contents: Contents) -> list[Asked]:
+    """The same of all invites."""
+    return [each for content in of_kind(contents, "invite").values() for each in asked(content)]
+
+
 def asked_values(entries: Iterable[Asked]) -> list[Value]:
     """The newest of them, as the unit holds them."""
     return [each.to_value() for each in sorted(entries, key=lambda each: each.at)[-MAX_ASKED:]]
@@ -113,8 +121,14 @@ def asked_values(entries: Iterable[Asked]) -> list[Value]:
 
 def _asked(value: Value) -> Asked:
     match value:
-        case {"person": bytes(person), "answer": bytes(answer), "at": int(at), "accepted": bool(accepted)}:
-            return Asked(person, answer, at, accepted)
+        case {
+            "person": bytes(person),
+            "number": int(number),
+            "answer": bytes(answer),
+            "at": int(at),
+            "accepted": bool(accepted),
+        }:
+            return Asked(person, number, answer, at, accepted)
         case _:
             raise _damaged()
 

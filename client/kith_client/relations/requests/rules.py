@@ -7,7 +7,7 @@ from typing import Final
 from kith_client.relations import records
 from kith_client.relations.joining import open_peer_of_contact, persona_in
 from kith_client.relations.records import InviteRecord, InviteState
-from kith_client.relations.requests.records import Request, asked
+from kith_client.relations.requests.records import Request, all_asked
 from kith_client.stamp import Contents
 from kith_protocol.relationship import RelationshipState
 from kith_protocol.suite import digest
@@ -32,7 +32,7 @@ class Persons:
             if peer is not None and channel.state is RelationshipState.CONNECTED and not peer.is_over(channel.id):
                 number = records.persona_of(persona_in(channel)).number
                 self.connected[peer.person] = max(number, self.connected.get(peer.person, 0))
-        before = [each for invite in reusable_invites(contents) for each in asked(contents[invite.id])]
+        before = all_asked(contents)
         self._answers = frozenset(each.answer for each in before if each.accepted)
         self._let_in = {each.person: each.at for each in before if each.accepted}
 
