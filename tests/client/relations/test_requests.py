@@ -8,6 +8,7 @@ import random
 
 import pytest
 
+from kith_client.relations.draft import Draft
 from kith_client.relations.ending import block_peer, end_relationship, unblock_peer
 from kith_client.relations.invites import MAX_LIFETIME, REUSABLE_LIFETIME, create_invite, list_invites, revoke_invite
 from kith_client.relations.outgoing import ANSWER
@@ -312,6 +313,89 @@ def test_a_no_to_stolen_keys_does_not_shut_out_the_newer_keys_of_their_owner(wor
     bob.renew_persona(5)
     ask(world, bob, link)
     assert anna.asked_by() == ["Bob Kay"]
+
+
+def asks_again(asker: Person, link: str, owner: Person) -> None:
+    """Through another link, with nothing left of what was asked before."""
+    fresh = copy.deepcopy(asker)
+    fresh.contents = {record: each for record, each in asker.contents.items() if each.kind in ("me", "persona")}
+    owner.server.put(answer_of(fresh, link, owner))
+
+
+def test_a_yes_to_one_invite_is_not_carried_out_on_another_that_the_person_asks_through_since(world: World) -> None:
+    anna, bob = world["anna"], world["bob"]
+    card, family = anna.invite(reusable=True).link, anna.invite("private", reusable=True).link
+    ask(world, bob, card)
+    anna.let_in("Bob Kay")
+    asks_again(bob, family, anna)
+    anna.fetch()
+    world.settle()
+    assert list_peers(anna.contents)[0].facets == ()
+    assert (anna.asked_by(), bob.states()) == ([], ["connected"])
+
+
+def test_a_request_through_the_directory_keeps_that_mark_when_the_person_asks_through_a_card_since(
+    world: World,
+) -> None:
+    anna, bob = world["anna"], world["bob"]
+    found, card = anna.invite(reusable=True), anna.invite(reusable=True).link
+    draft = Draft(anna.contents, anna.stamp())
+    draft.change(found.id, {"handle": "anna"})
+    anna.commit(draft.edit)
+    ask(world, bob, found.link)
+    anna.let_in("Bob Kay")
+    asks_again(bob, card, anna)
+    anna.fetch()
+    assert list_peers(anna.contents)[0].via == "directory"
+
+
+def test_a_yes_made_offline_does_not_count_for_the_answer_that_another_device_took_in_meanwhile(world: World) -> None:
+    anna, bob = world["anna"], world["bob"]
+    card, family = anna.invite(reusable=True).link, anna.invite("private", reusable=True).link
+    ask(world, bob, card)
+    (request,) = of_kind(anna.contents, "request")
+    offline = accept(anna.contents, anna.stamp(), request).edit[request]
+    asks_again(bob, family, anna)
+    anna.fetch()
+    assert offline is not None
+    merged = Content("request", {**anna.contents[request].units, "decision": offline.units["decision"]})
+    anna.commit({request: merged})
+    anna.fetch()
+    assert (anna.asked_by(), anna.states()) == (["Bob Kay"], []), "the person is asked again"
+    anna.let_in("Bob Kay")
+    anna.fetch()
+    assert list_peers(anna.contents)[0].facets == ("private",)
+
+
+@pytest.mark.parametrize("accepted", [True, False])
+def test_a_decision_about_stolen_keys_does_not_count_for_the_newer_keys_of_their_owner(
+    world: World, accepted: bool
+) -> None:
+    anna, bob = world["anna"], world["bob"]
+    link = anna.invite(reusable=True).link
+    ask(world, copy.deepcopy(bob), link)
+    if accepted:
+        anna.let_in("Bob Kay")
+    else:
+        anna.turn_down("Bob Kay")
+    bob.renew_persona(5)
+    ask(world, bob, link)
+    assert (anna.asked_by(), anna.states()) == (["Bob Kay"], [])
+
+
+def test_a_no_made_offline_counts_although_the_person_asked_again_under_the_same_keys(world: World) -> None:
+    anna, bob = world["anna"], world["bob"]
+    link = anna.invite(reusable=True).link
+    ask(world, bob, link)
+    (request,) = of_kind(anna.contents, "request")
+    offline = decline(anna.contents, anna.stamp(), request).edit[request]
+    asks_again(bob, link, anna)
+    anna.fetch()
+    assert offline is not None
+    merged = Content("request", {**anna.contents[request].units, "decision": offline.units["decision"]})
+    anna.commit({request: merged})
+    anna.fetch()
+    assert (anna.asked_by(), of_kind(anna.contents, "request")) == ([], {})
 
 
 # Several devices: a decision is an edit that merges, and is carried out once

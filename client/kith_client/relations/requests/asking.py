@@ -88,6 +88,7 @@ class _Waiting:
         waiting = requests(contents)
         self._of = {request.person: request.id for request in waiting}
         self._numbers = {request.person: request.number for request in waiting}
+        self._frozen = {request.person for request in waiting if request.decision is not None}
         self._through = Counter(request.invite for request in waiting)
         before = all_asked(contents)
         self._decided = {each.answer for each in before}
@@ -96,7 +97,10 @@ class _Waiting:
         self._persons = Persons(contents)
 
     def take(self, invite: InviteRecord, answer: OpenedAnswer, raw: bytes) -> bool:
-        """Whether an answer is done with; not where there is no room. Who asks again has one request, the newest."""
+        """Whether an answer is done with; not where there is no room, or while a decision about them is under way.
+
+        Who asks again has one request, the newest.
+        """
         person, number, body = answer.persona.person, answer.persona.number, answer.body
         if self._is_declined(person, number) or digest(raw) in self._decided:
             return True
@@ -104,6 +108,8 @@ class _Waiting:
             return True
         values: dict[str, Value] = {"name": body.name, "host": body.mailbox.host, "answer": raw, "invite": invite.id}
         values["number"] = number
+        if person in self._frozen and number == self._numbers[person]:
+            return False  # what I decided was about the answer that waits, and is carried out at once
         if person in self._of:
             self._draft.change(self._of[person], values)
             self._numbers[person] = number

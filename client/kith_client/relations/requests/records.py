@@ -10,6 +10,7 @@ from kith_client.stamp import Contents, of_kind
 from kith_protocol.content import Content
 from kith_protocol.encoding import Value
 from kith_protocol.errors import DecodingError, Refused
+from kith_protocol.suite import digest
 
 REQUEST: Final = "request"
 """Kind of the record."""
@@ -25,13 +26,25 @@ class Decision:
     """What the person decided about a request; carried out with the next sync."""
 
     accept: bool
+    number: int
+    """Of the persona that asked then."""
+    invite: bytes
+    """Id of the `invite` record through which it asked then."""
+    answer: bytes
+    """SHA-256 of the answer that waited then."""
     facets: tuple[str, ...] = ()
     """Granted beside those of the invite."""
     contact: bytes | None = None
     """The contact that this person is, where the person named one."""
 
     def to_value(self) -> dict[str, Value]:
-        return {"accept": self.accept, "facets": list(self.facets), "contact": self.contact}
+        about: dict[str, Value] = {"number": self.number, "invite": self.invite, "answer": self.answer}
+        return {"accept": self.accept, **about, "facets": list(self.facets), "contact": self.contact}
+
+    def is_about(self, invite: bytes, answer: bytes, number: int) -> bool:
+        """Whether it is about such an answer: a yes about exactly this one, a no about the persona."""
+        same = (self.invite, self.answer) == (invite, digest(answer))
+        return same if self.accept else number <= self.number
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +65,7 @@ class Request:
     at: int
     """When it was taken in, in milliseconds since 1970."""
     decision: Decision | None
+    """None also where the person asked in another way since: then it waits for a decision again."""
 
     def __repr__(self) -> str:
         return f"Request({self.id.hex()})"
@@ -80,7 +94,8 @@ def read_request(record: bytes, content: Content) -> Request:
     match [content.value(unit) for unit in _UNITS]:
         case [bytes(invite), bytes(person), int(number), str(name), str(host), bytes(answer), int(at)]:
             decision = _decision(content.value("decision"))
-            return Request(record, invite, person, number, name, host, answer, at, decision)
+            counts = decision is not None and decision.is_about(invite, answer, number)
+            return Request(record, invite, person, number, name, host, answer, at, decision if counts else None)
         case _:
             raise _damaged()
 
@@ -137,8 +152,16 @@ def _decision(value: Value) -> Decision | None:
     match value:
         case None:
             return None
-        case {"accept": bool(accept), "facets": list(facets), "contact": bytes() | None as contact}:
-            return Decision(accept, tuple(text for text in facets if isinstance(text, str)), contact)
+        case {
+            "accept": bool(accept),
+            "number": int(number),
+            "invite": bytes(invite),
+            "answer": bytes(answer),
+            "facets": list(facets),
+            "contact": bytes() | None as contact,
+        }:
+            granted = tuple(text for text in facets if isinstance(text, str))
+            return Decision(accept, number, invite, answer, granted, contact)
         case _:
             raise _damaged()
 

@@ -16,6 +16,7 @@ from kith_client.relations.requests.records import Decision, Request, request_at
 from kith_client.relations.requests.rows import Decided, RequestRow
 from kith_client.relations.requests.rules import Persons, is_void
 from kith_client.stamp import Contents, Stamp
+from kith_protocol.suite import digest
 
 KIND: Final = "invite"
 
@@ -43,14 +44,16 @@ def accept(
             "without a contact to keep the two apart."
         )
         raise person_changed(contents, stamp, other, text)
-    decision = Decision(True, tuple(sorted({facet_name(facet) for facet in facets})), contact)
+    granted = tuple(sorted({facet_name(facet) for facet in facets}))
+    decision = Decision(True, found.number, found.invite, digest(found.answer), granted, contact)
     return _decided(contents, stamp, found, decision, f"accepted the request of {found.name}")
 
 
 def decline(contents: Contents, stamp: Stamp, request: bytes) -> Decided:
     """Decides against it; the other side is told nothing. Raises `Refused` (`no-such-request`)."""
     found = request_at(contents, request)
-    return _decided(contents, stamp, found, Decision(False), f"declined the request of {found.name}")
+    decision = Decision(False, found.number, found.invite, digest(found.answer))
+    return _decided(contents, stamp, found, decision, f"declined the request of {found.name}")
 
 
 def waiting_through(contents: Contents, invite: bytes) -> int:
