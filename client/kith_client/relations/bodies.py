@@ -16,12 +16,13 @@ from typing import Final
 from msgspec.structs import replace
 
 from kith_client.relations import records
+from kith_client.relations.draft import Draft
 from kith_client.relations.guardians.lines import read_word
 from kith_client.relations.inbox import Inbox
 from kith_client.relations.introductions.exchange import Heard
 from kith_client.relations.records import ANNOUNCED, FORMER, Channel, TheirItem
 from kith_client.relations.rekeying import acknowledge, address_changed
-from kith_client.relations.theft.reclaiming import MAX_FORMER
+from kith_client.relations.theft.reclaiming import FORMER_EVERY, MAX_FORMER
 from kith_protocol import labels
 from kith_protocol.commit import RECORD_ID_BYTES
 from kith_protocol.encoding import Value, encode
@@ -237,12 +238,20 @@ def _change_address(inbox: Inbox, channel_id: bytes, message: Rekey | Moved, seq
         return
     seal_key = message.seal_key if isinstance(message, Rekey) else old.peer_seal_key
     new = replace(old, peer_seal_key=seal_key, outbox=message.mailbox)
-    former = dict.fromkeys(each for each in (old.outbox, *channel.former) if each != message.mailbox)
     values: dict[str, Value] = {"established": encode(new), "address_sequence": sequence}
-    values[FORMER] = [encode(each) for each in list(former)[:MAX_FORMER]]
+    if message.mailbox != old.outbox and _is_remembered(draft, channel_id):
+        former = dict.fromkeys((old.outbox, *channel.former))
+        values[FORMER] = [encode(each) for each in list(former)[:MAX_FORMER]]
     draft.change(channel_id, values)
     draft.change(channel.peer, {"host": message.mailbox.host})
     address_changed(draft, _fresh(inbox, channel_id), repeated=message.mailbox == old.outbox)
+
+
+def _is_remembered(draft: Draft, channel: bytes) -> bool:
+    """Whether a mailbox that is replaced now joins the former ones: one does in a week, so that a thief who announces
+    very many in the peer's name does not push those out in which the peer still reads."""
+    unit = draft.contents[channel].units.get(FORMER)
+    return unit is None or unit.at + FORMER_EVERY <= draft.stamp.now
 
 
 def _farewell(inbox: Inbox, channel_id: bytes) -> None:

@@ -23,18 +23,20 @@ from kith_client.relations.records import (
     persona_seals,
 )
 from kith_client.relations.rekeying import DAY, RETIRED_FOR, plan_rekeys, rekeying
-from kith_client.relations.theft.reclaiming import MAX_FORMER
+from kith_client.relations.theft.reclaiming import FORMER_EVERY, MAX_FORMER
 from kith_client.relations.verify import mark_verified, safety_number_of
 from kith_protocol.content import Content
 from kith_protocol.encoding import encode
 from kith_protocol.errors import Alarm, AlarmCode
 from kith_protocol.gateway import Put, PutStatus
 from kith_protocol.mailbox import new_mailbox, sign_put
+from kith_protocol.parcel import Rekey
 from kith_protocol.persona import OwnPersona
 from kith_protocol.reclaim import RECLAIM_SEQUENCE, make_reclaim, reclaim_slot
 from kith_protocol.suite import SealKey
 from tests.client.relations.people import Person, World
 from tests.client.relations.simserver import SimServer
+from tests.client.relations.test_attacks import crafted
 
 
 @cache
@@ -225,12 +227,31 @@ def test_a_reclaim_finds_the_peer_in_a_mailbox_that_was_replaced(world: World) -
     see_each_other(world)
 
 
+def test_a_flood_of_mailboxes_in_a_peers_name_does_not_make_it_unreachable(world: World) -> None:
+    """Who holds all that Anna's vault held can announce as many mailboxes to her as she likes, in Bob's name."""
+    anna, bob = world["anna"], world["bob"]
+    real = standing(anna).established.outbox  # type: ignore[union-attr]
+    for day in range(30):
+        made = [new_mailbox("bob.example", b"F" * 16, bob.random(64)).address for _ in range(4)]
+        if not day:
+            made.insert(2, real)  # announced once more, it is not forgotten either
+        for number, address in enumerate(made):
+            message = Rekey(SealKey(bytes(32)).public, address)
+            anna.take([crafted(bob, anna, [message], sequence=100 + 10 * day + number)])
+        anna.now += DAY
+    assert standing(anna).established.outbox != real  # type: ignore[union-attr]
+    bob.now = anna.now
+    take_back(anna)
+    world.settle()
+    see_each_other(world)
+
+
 def test_former_mailboxes_of_a_peer_are_remembered_up_to_a_bound(world: World) -> None:
     anna, bob = world["anna"], world["bob"]
     first = standing(anna).established.outbox  # type: ignore[union-attr]
     for number in range(MAX_FORMER + 2):
         for person in (anna, bob):
-            person.now += DAY
+            person.now += FORMER_EVERY
         bob.commit(plan_rekeys(bob.contents, bob.stamp(), forced=True))
         world.settle()
         assert len(standing(anna).former) == min(number + 1, MAX_FORMER)

@@ -168,6 +168,18 @@ def test_what_an_honest_device_wrote_on_top_of_the_thiefs_mailbox_does_not_make_
     theft.see_each_other()
 
 
+@pytest.mark.parametrize("suspect", [True, False])
+def test_a_flood_of_mailboxes_in_the_versions_of_a_channel_leaves_the_peers(theft: Theft, suspect: bool) -> None:
+    (channel,) = channels(theft.anna.contents)
+    assert channel.established is not None
+    for number in range(3):
+        evil = [new_mailbox("bob.example", b"E" * 16, bytes([number, each]) * 32).address for each in range(17)]
+        false = {"established": encode(with_fields(channel.established, outbox=evil[0]))}
+        theft.change(channel.id, suspect=suspect, **false, former=[encode(each) for each in evil[1:]])
+    theft.take_back()
+    theft.see_each_other()
+
+
 def test_a_person_in_place_of_the_peer_is_not_the_peer(theft: Theft) -> None:
     mallory = Person.begin("Mallory", theft.bob.server, seed=4)
     (channel,) = channels(theft.anna.contents)

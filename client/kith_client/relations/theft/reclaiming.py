@@ -14,7 +14,7 @@ from kith_client.relations.draft import Draft
 from kith_client.relations.joining import end_others
 from kith_client.relations.own_keys import PUT, Retired
 from kith_client.relations.records import FORMER, RECLAIM, Channel, InviteState
-from kith_client.relations.rekeying import MAX_RETIRED, RETIRED_FOR, STANDING, fresh_inbox
+from kith_client.relations.rekeying import DAY, MAX_RETIRED, RETIRED_FOR, STANDING, fresh_inbox
 from kith_client.stamp import Contents, Edit, Stamp, the_one
 from kith_protocol.encoding import Value, decode, encode
 from kith_protocol.errors import BadKey, BadSignature, DecodingError, Refused
@@ -30,6 +30,9 @@ UNREACHED: Final = (
 )
 MAX_FORMER: Final = 16
 """Mailboxes remembered of one peer: as many as it keeps itself after a newer one replaced them."""
+FORMER_EVERY: Final = 7 * DAY
+"""Milliseconds in which one more of them is remembered at most. Peers change theirs less often, and what a thief
+announces in a month leaves most of those of before."""
 
 
 def plan_reclaims(contents: Contents, stamp: Stamp) -> Edit:
@@ -86,7 +89,7 @@ def reclaim(draft: Draft, channel: Channel, persona: bytes, *more: MailboxAddres
         nonce=stamp.random(NONCE_BYTES),
     )
     values: dict[str, Value] = {"step": raw, RECLAIM: [encode(each) for each in to]}
-    values[FORMER] = [encode(each) for each in to[1:]]
+    values[FORMER] = values[RECLAIM]
     replace_channel(
         draft, channel, {**values, "state": RelationshipState.FINISHED.value, "established": encode(established)}
     )

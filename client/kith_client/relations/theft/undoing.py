@@ -142,8 +142,9 @@ def _channel(peer: PeerRecord, versions: Sequence[Version], stamp: Stamp) -> Con
     parted = max((each.parted for each in same), default=0)
     if persona is None or peer.is_over(peer.channel) or 0 < parted <= stamp.now - FAREWELLS:
         return None
-    whole = _whole(peer, same, persona, stamp)
-    honest = next((channel for suspect, channel in newest_first if not suspect and channel in same), None)
+    honestly = [channel for suspect, channel in newest_first if not suspect and channel in same]
+    whole = _whole(peer, same, persona, _mailboxes(honestly, same), stamp)
+    honest = next(iter(honestly), None)
     return whole if honest is None else _with_finish(whole, honest, stamp)
 
 
@@ -170,13 +171,32 @@ def _number(raw: bytes, person: bytes) -> int:
     return persona.number if persona.person == person else 0
 
 
-def _whole(peer: PeerRecord, same: Sequence[Channel], persona: bytes, stamp: Stamp) -> Content:
+def _mailboxes(honest: Sequence[Channel], same: Sequence[Channel]) -> list[MailboxAddress]:
+    """Where the peer may read: first what stood in versions that are not suspect, the newest and the oldest, so that
+    neither a few new ones nor a flood of them pushes the others out; then the rest, in the same way."""
+    first = _spread(_known(honest), 3 * MAX_FORMER // 4)
+    return first + _spread([each for each in _known(same) if each not in first], MAX_FORMER - len(first))
+
+
+def _known(channels: Sequence[Channel]) -> list[MailboxAddress]:
+    """Newest first."""
+    return list(dict.fromkeys(box for each in channels for box in (*_outbox(each), *each.former)))
+
+
+def _spread(known: Sequence[MailboxAddress], most: int) -> list[MailboxAddress]:
+    if len(known) <= most:
+        return list(known)
+    return [*known[: most - most // 2], *known[len(known) - most // 2 :]]
+
+
+def _whole(
+    peer: PeerRecord, same: Sequence[Channel], persona: bytes, to: Sequence[MailboxAddress], stamp: Stamp
+) -> Content:
     """The relationship as far as it counts, as if under my first persona: any other is higher."""
     known = next(each.established for each in same if each.established is not None)
-    to = list(dict.fromkeys(box for each in same for box in (*_outbox(each), *each.former)))[:MAX_FORMER]
     mine = [key.inbox for each in same for key in each.mine.keys]
     mine += [each.inbox for channel in same for each in channel.mine.retired]
-    former: list[Value] = [encode(each) for each in to[1:]]
+    former: list[Value] = [encode(each) for each in to]
     retired: list[Value] = [Retired(each, stamp.now).to_value() for each in dict.fromkeys(mine) if each != known.inbox]
     values: dict[str, Value] = {
         "peer": peer.id,
