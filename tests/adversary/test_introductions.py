@@ -8,8 +8,10 @@ from pathlib import Path
 import pytest
 
 from kith_client.relations import records
+from kith_client.relations.draft import Draft
 from kith_client.relations.introductions.introduced import agree, decline_introduction, links_to_use, list_introductions
 from kith_client.relations.introductions.introducing import introduce
+from kith_client.relations.introductions.records import introductions
 from kith_client.relations.peers import PeerRow, list_peers
 from kith_client.stamp import of_kind
 from kith_client.sync.befriend import accept_invite
@@ -89,3 +91,24 @@ async def test_two_devices_that_sync_at_once_answer_the_invite_once(introduced: 
             assert (row.state, row.trust, row.introducer) == ("connected", "introduced", person(anna).hex())
             assert of_kind(device.vault.contents, "issue") == {}
         assert dict(other.vault.contents) == dict(phone.vault.contents)
+
+
+async def test_an_invite_with_a_key_that_its_server_never_had_is_told_once_with_who_introduced_us(
+    introduced: Friends,
+) -> None:
+    bob, carl = introduced.bob, introduced.carl
+    maker, other = (bob, carl) if makes_invite(person(bob), person(carl)) else (carl, bob)
+    await consent(other)
+    await consent(maker)
+    (each,) = introductions(other.vault.contents)
+    draft = Draft(other.vault.contents, other.vault.stamp())
+    host = introduced.anna_site.url.partition("://")[2]
+    draft.change(each.id, {"link": {"host": host, "secret": bytes(32), "fingerprint": b"E" * 16}})
+    await other.apply(draft.edit)
+    reports = [await other.sync() for _ in range(3)]
+    assert [report.alarms for report in reports] == [[], [], []]
+    (text,) = (issue for report in reports for issue in report.issues)
+    assert text.startswith("Anna")
+    assert host in text
+    (each,) = introductions(other.vault.contents)
+    assert each.used

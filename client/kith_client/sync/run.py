@@ -79,12 +79,12 @@ async def sync(
             report.issues += taken.issues
             if not boxes.more:
                 break
-        lied = await use_links(vault, server, patience)
+        report.issues += await use_links(vault, server, patience)
         closed = {**await keep_places(vault, server), **await formers.keep()}
         report.alarms += formers.alarms
     deposited = await deposit(vault, server, patience)
     report.parcels_out, report.waiting = deposited.receipts, deposited.waiting
-    report.alarms += lied + deposited.alarms
+    report.alarms += deposited.alarms
     await _commit(vault, server, {**closed, **deposited.edit}, report)
     report.head = vault.chain.number
     return report

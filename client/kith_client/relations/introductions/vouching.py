@@ -59,6 +59,21 @@ def accept_introduced(
     return inbox.outcome
 
 
+def refuse_server(contents: Contents, stamp: Stamp, record: bytes, alarm: Alarm) -> TakenIn:
+    """Gives up the invite that an introducer passed on, because the server that it names does not show the key that it
+    names: whoever wrote the invite said so, and the server may have nothing to do with it."""
+    inbox = Inbox(Draft(contents, stamp))
+    each = read_introduction(record, contents[record])
+    if each.link is not None:
+        name = introducer_name(contents, introducer_of_introduction(contents, each))
+        text = (
+            f"{name} introduced you to somebody, and passed on an invite at {each.link.host}. {alarm} You were not "
+            f"connected. Ask {name} whether that is the server of the other, and to introduce you once more."
+        )
+        _give_up(inbox, each, "alarm", text)
+    return inbox.outcome
+
+
 def _answer(
     inbox: Inbox, each: Introduction, invite: Invite, greeting: bytes, home: tuple[str, bytes], by: bytes
 ) -> None:
