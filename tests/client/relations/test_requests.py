@@ -13,12 +13,13 @@ from kith_client.relations.ending import block_peer, end_relationship, unblock_p
 from kith_client.relations.invites import MAX_LIFETIME, REUSABLE_LIFETIME, create_invite, list_invites, revoke_invite
 from kith_client.relations.outgoing import ANSWER
 from kith_client.relations.peers import list_peers
-from kith_client.relations.records import invites
+from kith_client.relations.records import invites, peer_at
 from kith_client.relations.requests.asking import ASK_AGAIN, MAX_WAITING
 from kith_client.relations.requests.deciding import list_requests
 from kith_client.relations.requests.records import MAX_ASKED, asked, read_request, requests
 from kith_client.relations.requests.rules import REQUEST_LIFETIME
 from kith_client.relations.requests.through_invites import accept, decline, waiting_through
+from kith_client.relations.trust import introduced_by
 from kith_client.stamp import of_kind
 from kith_protocol.content import Content, Unit
 from kith_protocol.encoding import Value
@@ -126,6 +127,30 @@ def test_a_contact_that_became_another_persons_since_is_not_taken_over(world: Wo
     world.settle()
     contacts = {row.name: row.contact for row in list_peers(anna.contents)}
     assert contacts["Bob Kay"] == contact != contacts["Cleo Ray"]
+    (text,) = anna.issues
+    assert text.startswith("You accepted Cleo Ray for a contact that belongs to another person by now.")
+
+
+def test_somebody_accepted_for_a_contact_that_became_an_introduced_peers_since_raises_doubts_about_that_peer(
+    world: World,
+) -> None:
+    anna, bob = world["anna"], world["bob"]
+    world.people["dora"] = Person.begin("Dora Falk", SimServer())
+    world.connect("anna", "dora")
+    world.connect("anna", "bob")
+    ask(world, world["cleo"], anna.invite(reusable=True).link)
+    contact = anna.stamp().record_id()
+    anna.commit({contact: anna.stamp().content("contact", {"uid": []})})
+    anna.let_in("Cleo Ray", contact=contact)
+    draft = Draft(anna.contents, anna.stamp())
+    peer = anna.peer_named("Bob Kay")
+    draft.change(peer, {"trust": introduced_by(world["dora"].id), "contact": contact})
+    anna.commit(draft.edit)
+    world.settle()
+    assert peer_at(anna.contents, peer).trust == "unverified"
+    (text,) = anna.issues
+    assert "It was Dora Falk who introduced the two of you" in text
+    assert bob.states() == world["cleo"].states() == ["connected"]
 
 
 def test_a_declined_person_hears_nothing_and_nothing_is_left_for_them(world: World) -> None:

@@ -15,7 +15,8 @@ from kith_client.relations import records
 from kith_client.relations.answers import DOES_NOT_OPEN, connect
 from kith_client.relations.draft import Draft
 from kith_client.relations.inbox import Inbox
-from kith_client.relations.joining import end_others, known_persons, open_channels
+from kith_client.relations.introductions.suspicion import doubted
+from kith_client.relations.joining import end_others, known_persons, open_channels, open_peer_of_contact
 from kith_client.relations.records import InviteRecord
 from kith_client.relations.requests.records import (
     ASKED,
@@ -28,7 +29,7 @@ from kith_client.relations.requests.records import (
     asked_values,
     requests,
 )
-from kith_client.relations.requests.rules import Persons, is_anothers, is_void, reusable_invites
+from kith_client.relations.requests.rules import Persons, is_void, reusable_invites
 from kith_client.relations.server_side import takes_answers
 from kith_protocol.encoding import Value, decode
 from kith_protocol.errors import Refused
@@ -139,14 +140,27 @@ def _let_in(inbox: Inbox, request: Request, decision: Decision) -> None:
     except (*DOES_NOT_OPEN, Refused):
         text = "A request could not be accepted: the person's keys were renewed since. Let them ask again."
         return inbox.tell("invite", invite.id, text)
-    # A contact that has become another peer's since is not taken over: the two are kept apart.
-    contact = None if is_anothers(contents, decision.contact, request.person) else decision.contact
+    contact = _contact_for(inbox, request, decision)
     via = None if invite.handle is None else records.DIRECTORY
     channel, peer = connect(inbox, invite.own, answer, me, contact, {*invite.facets, *decision.facets}, via)
     # Both may have asked and both accept: the finish of the smaller person id counts, and the other still waits for it.
     end_others(draft, peer, channel, but_waiting=me.person > request.person)
     _remember(draft, request, accepted=True)
     inbox.event(peer, "asked to be connected, and you accepted")
+    return None
+
+
+def _contact_for(inbox: Inbox, request: Request, decision: Decision) -> bytes | None:
+    """The contact that the person named; none where it became another peer's since: the two are kept apart."""
+    contents, contact = inbox.draft.contents, decision.contact
+    other = open_peer_of_contact(contents, contact) if contact is not None else None
+    if other is None or other.person == request.person:
+        return contact
+    text = (
+        f"You accepted {request.name} for a contact that belongs to another person by now. The two are kept apart. Ask "
+        "them whether they are one."
+    )
+    inbox.tell("alarm", other.id, f"{text} {doubted(inbox.draft, other)}".rstrip())
     return None
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from kith_client.relations import records
-from kith_client.relations.joining import open_peer_of_contact, persona_in
+from kith_client.relations.joining import persona_in
 from kith_client.relations.records import InviteRecord, InviteState
 from kith_client.relations.requests.records import Request, all_asked
 from kith_client.stamp import Contents
@@ -66,9 +66,3 @@ def is_void(contents: Contents, request: Request, persons: Persons, now: int) ->
 def reusable_invites(contents: Contents) -> list[InviteRecord]:
     """The invites through which requests come, oldest first."""
     return [invite for invite in records.invites(contents) if invite.reusable]
-
-
-def is_anothers(contents: Contents, contact: bytes | None, person: bytes) -> bool:
-    """Whether a contact belongs to a peer who is another person."""
-    other = open_peer_of_contact(contents, contact) if contact is not None else None
-    return other is not None and other.person != person
