@@ -113,7 +113,8 @@ def establish(inbox: Inbox, channel: Channel, opened: OpenedFinish) -> None:
     values = {"state": state.value, "established": encode(opened.established)}
     draft.change(channel.id, values, without=["pending", "step"])
     end_others(draft, channel.peer, channel.id)
-    draft.change(channel.peer, {"channel": channel.id})
+    # A link names some host that led to its greeting; only the finish says where the peer is.
+    draft.change(channel.peer, {"channel": channel.id, "host": opened.established.outbox.host})
     inbox.event(channel.peer, "is connected with you now")
     if is_renewed:
         has_new_persona(inbox, channel.peer)

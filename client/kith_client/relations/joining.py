@@ -38,6 +38,18 @@ def open_peer_of_contact(contents: Contents, contact: bytes) -> PeerRecord | Non
     return next((peer for peer in mine if open_channels(contents, peer.id)), None)
 
 
+def host_of_peer(contents: Contents, peer: bytes) -> str:
+    """Where a peer (the id of its record) is, as it said itself; while it never said so, as its link did.
+
+    Raises `Refused` (`no-such-peer`).
+    """
+    known = records.peer_at(contents, peer)
+    said = [channel for channel in records.channels(contents) if channel.peer == peer and channel.established]
+    said.sort(key=lambda channel: (channel.id == known.channel, not channel.ended))
+    established = said[-1].established if said else None
+    return known.host if established is None else established.outbox.host
+
+
 def shows_newer(channels: Iterable[Channel], persona: PersonaStatement) -> bool:
     """Whether a handshake shows a higher number of the peer's persona than all of these channels: after a theft, only
     its root can sign that, and the relationship begins anew."""

@@ -17,6 +17,7 @@ from kith_client.relations.rekeying import DAY, plan_rekeys
 from kith_client.stamp import of_kind
 from kith_protocol.errors import Refused
 from kith_protocol.gateway import PutStatus
+from kith_protocol.persona import FIRST_NUMBER
 from kith_protocol.splitting import candidates, read_share
 from tests.client.relations.guardians import (
     ENTROPY,
@@ -248,3 +249,12 @@ def _check(anna: Person, friend: Person, name: str) -> None:
     assert max(
         (a.given for s in splits.splits(anna.contents) for p, a in s.answers.items() if p == row.peer), default=0
     ) == (found.answer.given)
+
+
+def test_a_share_is_handed_out_for_the_server_where_the_peer_is_while_a_new_link_of_it_names_another() -> None:
+    world = arrived(copy.deepcopy(acquainted()))
+    anna, bob = world["anna"], world["bob"]
+    anna.renew_persona(FIRST_NUMBER + 1)
+    bob.accept(anna.invite().link.replace("anna.example", "mallory.example"), anna.server)
+    _, link = guarding.give(bob.contents, bob.stamp(), bob.peer_named("Anna Beck"))
+    assert link.host == "anna.example"

@@ -9,7 +9,7 @@ from kith_client.relations.incoming import take_in
 from kith_client.relations.invites import create_invite, greeting_for, list_invites, revoke_invite
 from kith_client.relations.outgoing import FINISH, outgoing
 from kith_client.relations.peers import list_peers, state_of, their_properties
-from kith_client.relations.records import invites
+from kith_client.relations.records import invites, peers
 from kith_client.relations.server_side import ANSWER_GRACE, server_side
 from kith_client.relations.verify import mark_verified, safety_number_of
 from kith_client.stamp import of_kind
@@ -88,6 +88,18 @@ def test_the_finish_may_come_after_a_share() -> None:
     world.deliver(anna, finish)
     assert len(bob.fetch().handled) == 2
     assert bob.sees_of(anna) == anna.shows_to(bob)
+
+
+def test_a_peer_is_where_its_mailbox_is_and_not_where_a_link_was_led_to() -> None:
+    world = World.of(*PAIR)
+    anna, bob = world["anna"], world["bob"]
+    bob.accept(anna.invite().link.replace("anna.example", "mallory.example"), anna.server)
+    (answer,) = bob.to_send()
+    assert (answer.host, peers(bob.contents)[0].host) == ("mallory.example", "mallory.example")
+    bob.receipt(answer, anna.server.put(answer.put))  # the server in the link passes everything on
+    world.settle()
+    assert bob.states() == ["connected"]
+    assert peers(bob.contents)[0].host == "anna.example"
 
 
 def test_two_people_who_invite_each_other_connect_once() -> None:

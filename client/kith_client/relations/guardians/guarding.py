@@ -12,7 +12,7 @@ from kith_client.book.layers import Layers
 from kith_client.relations import records
 from kith_client.relations.draft import Draft
 from kith_client.relations.inbox import Inbox
-from kith_client.relations.joining import is_connected, open_channels, peer_of_person, persona_in
+from kith_client.relations.joining import host_of_peer, is_connected, open_channels, peer_of_person, persona_in
 from kith_client.relations.records import Channel
 from kith_client.stamp import Contents, Edit, Stamp, of_kind
 from kith_protocol import labels
@@ -169,8 +169,7 @@ def give(contents: Contents, stamp: Stamp, peer: bytes) -> tuple[Edit, ShareLink
     guarding = share_of(contents, peer)
     draft = Draft(contents, stamp)
     draft.change(guarding.id, {GIVEN + stamp.random(_MARK_BYTES).hex(): stamp.now})
-    host = records.peer_at(contents, peer).host
-    return draft.edit, ShareLink(host, guarding.vault, read_share(guarding.words))
+    return draft.edit, ShareLink(host_of_peer(contents, peer), guarding.vault, read_share(guarding.words))
 
 
 def resign(contents: Contents, stamp: Stamp, peer: bytes) -> Edit:
