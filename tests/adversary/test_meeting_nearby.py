@@ -7,6 +7,7 @@ import secrets
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -110,6 +111,23 @@ async def test_a_code_shown_at_the_server_and_nearby_allows_one_guess_in_all(peo
         return code
 
     assert codes(await pair.run(guess_nearby_first)) == ["link-burned", "link-burned"]
+
+
+async def test_the_port_that_is_announced_is_the_only_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of two sockets with a port each, chance would say which of them is announced."""
+    servers: list[asyncio.Server] = []
+    start = asyncio.start_server
+
+    async def noted(*args: Any, **kwargs: Any) -> asyncio.Server:
+        servers.append(await start(*args, **kwargs))
+        return servers[0]
+
+    monkeypatch.setattr(asyncio, "start_server", noted)
+    async with listening() as listener:
+        assert [socket.getsockname()[1] for socket in servers[0].sockets] == [listener.port]
+        connection = await connect(Found("1", ("127.0.0.1",), listener.port))
+        assert connection is not None
+        connection.close()
 
 
 async def test_a_frame_over_its_limit_ends_the_connection() -> None:

@@ -20,6 +20,7 @@ FIRST_SECONDS: Final = 10.0
 MAX_CONNECTIONS: Final = 8
 """That have not said anything yet; more are turned away."""
 _LENGTH_BYTES: Final = 2
+_EVERY_ADDRESS: Final = "0.0.0.0"  # noqa: S104  # of this machine; who is not on a local network is turned away
 
 
 class Connection:
@@ -115,9 +116,10 @@ async def listening(network: Network = EVERYWHERE) -> AsyncIterator[Listener]:
     Raises `NearbyUnavailable`.
     """
     listener = Listener()
-    hosts = list(network.addresses) or None
+    # One socket: each of several would get a port of its own, and only one port is announced.
+    host = network.addresses[0] if len(network.addresses) == 1 else _EVERY_ADDRESS
     try:
-        server = await asyncio.start_server(listener.take, hosts, 0, limit=MAX_RENDEZVOUS_BYTES)
+        server = await asyncio.start_server(listener.take, host, 0, limit=MAX_RENDEZVOUS_BYTES)
     except OSError as error:
         raise NearbyUnavailable(f"Nobody can be waited for on the local network: {error.strerror}.") from None
     listener.port = server.sockets[0].getsockname()[1]
