@@ -161,7 +161,7 @@ class HomeServer:
         """Makes the vault visible at the server."""
         await self._expect("POST", f"/v1/fills/{vault.hex()}/end", encode(head))
 
-    async def follow(self, vault: bytes, commits: wire.Follow) -> wire.Head:
+    async def follow(self, vault: bytes, commits: wire.Follow) -> wire.Followed:
         """Tells a server that the vault left who is a member now. Raises `HeadMoved` where it knows another history."""
         try:
             answer = await self._expect("POST", f"/v1/vaults/{vault.hex()}/followed", encode(commits))
@@ -169,7 +169,7 @@ class HomeServer:
             if error.code == "head-moved":
                 raise HeadMoved("The server knows another history.") from None
             raise
-        return decode(answer.body, wire.Head)
+        return decode(answer.body, wire.Followed)
 
     async def forget_vault(self, vault: bytes) -> SignedForgotten:
         """Has everything of the vault deleted; the server's word that it was."""

@@ -132,9 +132,18 @@ class FillGrant(Statement, frozen=True):
 
 class Follow(Statement, frozen=True):
     """`POST /v1/vaults/{vault}/followed`: commits and sealed keys without records, so that the server which the vault
-    left knows who is a member. The answer is the `Head` that it knows then."""
+    left knows who is a member. The answer is `Followed`."""
 
     commits: tuple[tuple[bytes, bytes], ...]
+
+
+class Followed(Statement, frozen=True):
+    """What a server knows of a vault that left it."""
+
+    known: Head
+    """The last commit that was told; where none was, `here`."""
+    here: Head
+    """The last commit that was written here."""
 
 
 # The feed, `GET /v1/vaults/{vault}/changes?after=N`: frames, each preceded by its length in four bytes, big-endian:

@@ -37,7 +37,7 @@ class Sessions:
         now = self._clock()
         statement = read_session(request.statement, self._origin, now)
         state = await self._chains.find(statement.vault)
-        standing = state.standing.members.get(statement.member) if state else None
+        standing = state.member(statement.member) if state else None
         if standing is None:
             raise stranger()
         try:
@@ -66,7 +66,7 @@ class Sessions:
         if session is None or session.expires <= self._clock():
             raise no_session()
         state = await self._chains.find(vault)
-        if state is None or session.member not in state.standing.members:
+        if state is None or state.member(session.member) is None:
             raise no_session()
         return session.member
 

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Final, NoReturn
 
-from kith_protocol.chain import Chain, begin, extend, freeze_chain, thaw_chain
+from kith_protocol.chain import Chain, Standing, begin, extend, freeze_chain, thaw_chain
 from kith_protocol.commit import DELETED, ChangeList, Commit, CommitBody, parse_commit
 from kith_protocol.encoding import decode, encode
 from kith_protocol.errors import LimitExceeded, Refused
@@ -37,11 +37,24 @@ class VaultState:
     quota: int | None
     horizon: int
     followed: Chain | None = None
-    """The chain at the server to which the vault moved."""
+    """The chain at the server to which the vault moved, as it was told last (`following`)."""
+    denied: frozenset[bytes] = frozenset()
+    """Whom what was told before it had removed."""
+
+    def member(self, id_: bytes) -> Standing | None:
+        """A member; None for who is none, or was removed in anything that is known."""
+        if id_ in self.denied or id_ in self.chain.removed:
+            return None
+        return self.known.members.get(id_)
 
     @property
-    def standing(self) -> Chain:
-        """What says who is a member."""
+    def paper(self) -> bytes:
+        """Id of the paper key."""
+        return self.known.paper
+
+    @property
+    def known(self) -> Chain:
+        """The newest that is known of who is a member."""
         return self.followed or self.chain
 
 
@@ -65,7 +78,8 @@ def thaw(stored: StoredVault, chain: Chain) -> VaultState:
     """The state that `stored` keeps; `chain` is its thawed chain."""
     tree = Tree(tuple(stored.buckets[n * HASH_BYTES : (n + 1) * HASH_BYTES] for n in range(BUCKETS)))
     followed = thaw_chain(stored.followed) if stored.followed else None
-    return VaultState(chain, tree, stored.records, stored.size, stored.quota, stored.horizon, followed)
+    denied = frozenset(stored.denied[n : n + HASH_BYTES] for n in range(0, len(stored.denied), HASH_BYTES))
+    return VaultState(chain, tree, stored.records, stored.size, stored.quota, stored.horizon, followed, denied)
 
 
 def check_genesis(register: Register, now: int) -> tuple[StoredVault, StoredCommit]:
@@ -80,7 +94,7 @@ def check_genesis(register: Register, now: int) -> tuple[StoredVault, StoredComm
         _refuse("wrong-tree", "The first commit of a vault names the tree of no records.")
     stored = StoredCommit(0, commit.hash, now, register.genesis, register.keys, changes)
     state = VaultState(chain, tree, 0, _weight(stored), None, -1)
-    return _freeze(state), stored
+    return freeze(state), stored
 
 
 def check_push(chain: Chain, commit: Commit, push: Push) -> CheckedPush:
@@ -126,7 +140,7 @@ def plan_step(
     if written and next_state.size > quota:
         raise HttpRefusal(413, "quota-exceeded", f"The vault is full: it may have {quota} bytes on this server.")
     sealed = tuple((row, blob) for row, (_, blob) in zip(written, push.records, strict=True))
-    return Step(state.chain.head, _freeze(next_state), grown, stored, sealed, deleted, quota), next_state
+    return Step(state.chain.head, freeze(next_state), grown, stored, sealed, deleted, quota), next_state
 
 
 def _check_record(sealed: bytes, hash_: bytes, body: CommitBody) -> None:
@@ -150,11 +164,14 @@ def _next_tree(tree: Tree, buckets: frozenset[int], rows: Iterable[RecordRow]) -
     return tree.with_buckets({bucket: bucket_hash(found) for bucket, found in pairs.items()})
 
 
-def _freeze(state: VaultState) -> StoredVault:
+def freeze(state: VaultState) -> StoredVault:
+    """What `thaw` reads."""
     chain = state.chain
     return StoredVault(
         *(chain.vault, chain.number, chain.head, freeze_chain(chain), b"".join(state.tree.buckets)),
         *(state.records, state.size, state.quota, state.horizon),
+        freeze_chain(state.followed) if state.followed else b"",
+        b"".join(sorted(state.denied)),
     )
 
 

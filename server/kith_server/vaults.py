@@ -6,23 +6,23 @@ The rules are in `vault_rules`, the statements in `storage`; HTTP is in `routes.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Final
 
-from kith_protocol.chain import Chain, extend, freeze_chain
+from kith_protocol.chain import Chain
 from kith_protocol.commit import Commit, parse_commit
 from kith_protocol.encoding import decode
 from kith_protocol.errors import Refused
-from kith_protocol.sealedkeys import parse_keys
 from kith_protocol.suite import digest
-from kith_protocol.wire import Head, Push, Register
+from kith_protocol.wire import Followed, Head, Push, Register
 from kith_server.chains import Chains
 from kith_server.config import Config, Registration
 from kith_server.errors import HttpRefusal, head_moved
+from kith_server.following import removed_by_any, told
 from kith_server.sessions import Sessions
 from kith_server.storage.interface import Step, VaultStore
-from kith_server.vault_rules import VaultState, check_genesis, check_push, plan_step
+from kith_server.vault_rules import VaultState, check_genesis, check_push, freeze, plan_step
 
 LARGE_PUSH: Final = 1024 * 1024
 """Bytes from which pushes are decoded one at a time: decoding needs three times their size."""
@@ -75,28 +75,29 @@ class Vaults:
             raise Refused("wrong-vault", "The commit belongs to another vault.")
         async with self.chains.lock(vault):
             state = await self.chains.get_locked(vault)
-            if state.followed is not None:
-                raise HttpRefusal(409, "vault-left", "This vault lives on another server now; write there.")
             if await self._is_settled(state, commit):
                 return head_of(state)
-            await self._let_paper_work(state, commit)
+            if state.member(commit.body.author) is None:
+                raise Refused("unknown-member", "The commit is by nobody who is a member.")
+            await self._let_paper_work(state, commit.body.author)
             step, after = await self._check(state, commit, push)
             # Shielded: should the request end early, the state in memory still follows what is stored.
             await asyncio.shield(asyncio.ensure_future(self._store(step, after)))
             return head_of(after)
 
-    async def follow(self, vault: bytes, commits: Iterable[tuple[bytes, bytes]]) -> Head:
-        """Takes in who is a member since the vault lives elsewhere; the head that is known then.
+    async def follow(self, vault: bytes, commits: tuple[tuple[bytes, bytes], ...], member: bytes) -> Followed:
+        """Takes in who is a member since the vault lives elsewhere, as `member` tells it; what is known then.
 
-        Raises `HttpRefusal` (`head-moved`, 404) and what the chain's rules raise.
+        Raises `HttpRefusal` (`head-moved`, 404, 423) and what `told` raises.
         """
         async with self.chains.lock(vault):
             state = await self.chains.get_locked(vault)
-            chain = await asyncio.to_thread(_followed, state.standing, commits)
-            if chain is not state.standing:
-                await self.store.follow(vault, freeze_chain(chain))
-                self.chains.put(replace(state, followed=chain))
-            return Head(chain.number, chain.head)
+            if commits:
+                await self._let_paper_work(state, member)
+                genesis = await self.store.genesis(vault)
+                state = await asyncio.to_thread(told, state, genesis, commits, member)
+                await asyncio.shield(asyncio.ensure_future(self._keep_told(state)))
+            return Followed(Head(state.known.number, state.known.head), head_of(state))
 
     async def delete(self, vault: bytes) -> None:
         """Everything of a vault goes, mailboxes and what waits in the relay too."""
@@ -114,20 +115,25 @@ class Vaults:
             raise head_moved()
         return False
 
-    async def _let_paper_work(self, state: VaultState, commit: Commit) -> None:
+    async def _let_paper_work(self, state: VaultState, member: bytes) -> None:
         """Who holds a stolen device is faster than the person with the paper: while that one is at work, all others
         wait. Raises `HttpRefusal` 423."""
-        paper = state.chain.paper
-        if commit.body.author != paper and await self._sessions.is_paper_at_work(state.chain.vault, paper):
+        paper = state.paper
+        if member != paper and await self._sessions.is_paper_at_work(state.chain.vault, paper):
             raise HttpRefusal(
                 423, "paper-key-at-work", "The recovery phrase is being used on this address book; try again later."
             )
 
     async def _check(self, state: VaultState, commit: Commit, push: Push) -> tuple[Step, VaultState]:
         checked = await asyncio.to_thread(check_push, state.chain, commit, push)
+        state = _home_again(state, commit, checked.chain)
         standing = await self.store.bucket_rows(state.chain.vault, checked.buckets)
         quota = self._config.quotas.vault_bytes if state.quota is None else state.quota
         return await asyncio.to_thread(plan_step, state, checked, standing, quota, self._clock())
+
+    async def _keep_told(self, state: VaultState) -> None:
+        await self.store.follow(freeze(state))
+        self.chains.put(state)
 
     async def _store(self, step: Step, after: VaultState) -> None:
         try:
@@ -149,10 +155,8 @@ def admission(registration: Registration, token: str) -> bytes | None:
     return digest(token.encode())
 
 
-def _followed(chain: Chain, commits: Iterable[tuple[bytes, bytes]]) -> Chain:
-    for raw, keys in commits:
-        commit = parse_commit(raw)
-        if (commit.body.vault, commit.body.number, commit.body.parent) != (chain.vault, chain.number + 1, chain.head):
-            raise head_moved()
-        chain = extend(chain, commit, parse_keys(keys))
-    return chain
+def _home_again(state: VaultState, commit: Commit, after: Chain) -> VaultState:
+    """A commit here: what was told of another home holds no more, but for those whom it removed. The paper key lets
+    them in again."""
+    denied = frozenset[bytes]() if commit.body.author == state.chain.paper else removed_by_any(state, after)
+    return replace(state, followed=None, denied=denied & after.members.keys())

@@ -20,10 +20,11 @@ from kith_client.relations import records
 from kith_client.relations.homes import Place, here, home_of, moved
 from kith_client.relations.records import InviteState
 from kith_client.store.mirror import CURSOR, PLACES
-from kith_client.sync.formers import LEFT, RELAYS, RESTS
+from kith_client.sync.formers import RELAYS, RESTS
 from kith_client.sync.pull import pull
 from kith_client.sync.push import commit, push_all, settle_pending
 from kith_client.sync.receiving import Progress, no_progress
+from kith_client.sync.telling import LEFT, OTHER
 from kith_client.transport import HomeServer, check_server_url
 from kith_client.vault import Vault
 from kith_protocol.errors import Alarm, AlarmCode, Refused
@@ -185,12 +186,12 @@ async def _settle(vault: Vault, place: Place) -> None:
         # The key has to be the one that a member named, whoever answers there now: signing in verifies it.
         if not await is_member_at(vault, place):
             await _fill(Filler(server, vault.member, vault.clock), await _history(vault))
-        left = vault.chain.number
         await pull(vault, signed_in(server, access, vault.clock))
     states: dict[str, bytes | None] = {CURSOR: None, PLACES: None}
     for name in (CURSOR, PLACES):
         states |= {f"{name}/{place.host}": None, f"{name}/{before.host}": None}
-    states |= {LEFT + before.host: left.to_bytes(8, "big"), RELAYS + before.host: b"\x01", RESTS + before.host: None}
+    states |= {LEFT + before.host: None, OTHER + before.host: None}
+    states |= {RELAYS + before.host: b"\x01", RESTS + before.host: None}
     await vault.mirror.set_state(states)
     await vault.settle_at(place.url, place.fingerprint)
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
 from kith_client.access import At
-from kith_client.errors import HeadMoved, ServerUnreachable
+from kith_client.errors import ServerUnreachable
 from kith_client.online import signed_in
 from kith_client.relations.homes import Former, former_places
 from kith_client.relations.server_side import addresses
@@ -20,11 +20,10 @@ from kith_client.stamp import Edit
 from kith_client.store.mirror import CURSOR
 from kith_client.sync.inboxes import Fetched, fetch_parcels
 from kith_client.sync.places import keep_places
+from kith_client.sync.telling import tell_members
 from kith_client.transport import HomeServer
 from kith_client.vault import Vault
-from kith_protocol.commit import parse_commit
-from kith_protocol.errors import Alarm, AlarmCode, KithError
-from kith_protocol.wire import Follow, Head
+from kith_protocol.errors import KithError
 
 T = TypeVar("T")
 
@@ -32,12 +31,8 @@ REST: Final = 3600 * 1000
 """Milliseconds for which a server that was left is not asked again once it failed."""
 RESTS: Final = "rests/"
 """State of the mirror, with the host: until when."""
-LEFT: Final = "left/"
-"""State of the mirror, with the host: number of the last commit whose members the server knows."""
 RELAYS: Final = "relays/"
 """State of the mirror, with the host: there may be requests of this device in its relay."""
-_COMMITS: Final = 100
-"""Commits told at once: with their keys a few hundred kilobytes, seldom more than one that changes members."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,29 +87,14 @@ class Formers:
         return edit
 
     async def _fetch(self, each: _Open) -> Fetched:
-        await self._tell_members(each)
+        try:
+            await tell_members(self.vault, each.server)
+        except ServerUnreachable:
+            raise
+        except KithError as error:
+            self._note(each, error)  # what waits there is fetched all the same
         await self._take_back(each)
         return await fetch_parcels(self.vault, each.server, f"{CURSOR}/{each.host}")
-
-    async def _tell_members(self, each: _Open) -> None:
-        """Who was removed since must not read or delete there any more; who came may."""
-        vault, state = self.vault, LEFT + each.host
-        known = _number(await vault.mirror.state(state))
-        if await _last_change(vault) <= known:
-            return
-        head = await each.server.follow(vault.id, Follow(()))
-        await self._check_known(head)
-        try:
-            while commits := await vault.mirror.history(head.number, _COMMITS):
-                head = await each.server.follow(vault.id, Follow(tuple((raw, keys) for _, raw, keys in commits)))
-        except HeadMoved:
-            return  # another device tells the same at this moment; the next sync looks again
-        await vault.mirror.set_state({state: head.number.to_bytes(8, "big")})
-
-    async def _check_known(self, head: Head) -> None:
-        raw = (await self.vault.mirror.commits_at([head.number])).get(head.number)
-        if raw is None or parse_commit(raw).hash != head.hash:
-            raise Alarm(AlarmCode.FORK, "it knows another history of this address book.")
 
     async def _take_back(self, each: _Open) -> None:
         """What waits in its relay goes by way of the new server from now on."""
@@ -135,10 +115,13 @@ class Formers:
                 self._open.remove(each)
                 until = self.vault.clock() + REST
                 await self.vault.mirror.set_state({RESTS + each.host: until.to_bytes(8, "big")})
-                # A device that was added since is a member there once another one told the server.
-                if not isinstance(error, ServerUnreachable) and error.code != "not-a-member":
-                    self.alarms.append(f"{each.host}, where the address book lived before: {error}")
+                self._note(each, error)
         return results
+
+    def _note(self, each: _Open, error: KithError) -> None:
+        # A device that was added since is a member there once another one told the server.
+        if not isinstance(error, ServerUnreachable) and error.code != "not-a-member":
+            self.alarms.append(f"{each.host}, where the address book lived before: {error}")
 
 
 def needed(vault: Vault) -> list[Former]:
@@ -146,12 +129,6 @@ def needed(vault: Vault) -> list[Former]:
     now = vault.clock()
     inboxes = addresses(vault.contents, now)
     return [each for each in former_places(vault.contents, now) if any(each.place.has(inbox) for inbox in inboxes)]
-
-
-async def _last_change(vault: Vault) -> int:
-    """Number of the last commit that added or removed a member, or began an epoch."""
-    commits = await vault.mirror.commits_with_keys()
-    return parse_commit(commits[-1][0]).body.number if commits else 0
 
 
 def _number(raw: bytes | None) -> int:

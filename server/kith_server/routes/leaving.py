@@ -20,9 +20,9 @@ def add_leaving_routes(app: web.Application) -> None:
 
 async def _follow(request: web.Request) -> web.Response:
     vault = vault_of(request)
-    await require_member(request, vault)
+    member = await require_member(request, vault)
     follow = await read_statement(request, Follow, MAX_FOLLOW_BYTES)
-    return answer(await request.app[VAULTS].follow(vault, follow.commits))
+    return answer(await request.app[VAULTS].follow(vault, follow.commits, member))
 
 
 async def _forget(request: web.Request) -> web.Response:
@@ -30,7 +30,7 @@ async def _forget(request: web.Request) -> web.Response:
     vault = vault_of(request)
     member = await require_member(request, vault)
     vaults = request.app[VAULTS]
-    if member != (await vaults.state(vault)).standing.paper:
+    if member != (await vaults.state(vault)).paper:
         raise HttpRefusal(403, "paper-key-only", "Only the recovery phrase can delete a vault.")
     await vaults.delete(vault)
     return answer(request.app[SERVER_KEYS].forgotten(vault, request.app[CLOCK]()))

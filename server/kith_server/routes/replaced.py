@@ -26,7 +26,7 @@ async def _replaced(request: web.Request) -> web.Response:
     vault = vault_of(request)
     member = await require_member(request, vault)
     vaults = request.app[VAULTS]
-    if member != (await vaults.state(vault)).standing.paper:
+    if member != (await vaults.state(vault)).paper:
         # A device that was stolen must not learn what its owner deleted before the thief could read it.
         raise HttpRefusal(403, "paper-key-only", "Only the recovery phrase gives access to what was deleted.")
     after = Cursor(query_number(request, "after", 0), query_bytes(request, "record", RECORD_ID_BYTES))

@@ -34,6 +34,8 @@ class StoredVault:
     """Change lists up to this commit were dropped."""
     followed: bytes = b""
     """The frozen chain that the vault has at the server to which it moved; empty where it lives here."""
+    denied: bytes = b""
+    """Ids of members whom what was told of it before had removed, one after the other."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,6 +159,9 @@ class VaultStore(Protocol):
     async def has_commit(self, vault: bytes, number: int, hash_: bytes) -> bool:
         """Whether the commit with this number is this very commit."""
 
+    async def genesis(self, vault: bytes) -> StoredCommit:
+        """The first commit of a vault that is there."""
+
     async def bucket_rows(self, vault: bytes, buckets: frozenset[int]) -> list[RecordRow]:
         """All records that stand in these buckets of the tree (first byte of the record id)."""
 
@@ -166,8 +171,8 @@ class VaultStore(Protocol):
         Raises `Refused` (`head-moved`) unless the head is `step.parent`.
         """
 
-    async def follow(self, vault: bytes, chain: bytes) -> None:
-        """Keeps the frozen chain that a vault has at its new home."""
+    async def follow(self, vault: StoredVault) -> None:
+        """Keeps what was told of a vault's chain at its new home (`followed`, `denied`)."""
 
     async def count_after(self, vault: bytes, after: int) -> int:
         """How many standing records were written by commits after number `after`."""

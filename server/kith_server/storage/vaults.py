@@ -28,7 +28,9 @@ if TYPE_CHECKING:
 DELETE_ROWS: Final = 500
 """Rows of a deleted vault removed in one transaction."""
 
-_VAULT: Final = "SELECT vault, number, head, chain, buckets, records, bytes, quota, horizon, followed FROM vaults"
+_VAULT: Final = (
+    "SELECT vault, number, head, chain, buckets, records, bytes, quota, horizon, followed, denied FROM vaults"
+)
 
 
 class SqliteVaults:
@@ -61,6 +63,13 @@ class SqliteVaults:
 
         return await self._database.read(work)
 
+    async def genesis(self, vault: bytes) -> StoredCommit:
+        def work(connection: Connection) -> StoredCommit:
+            query = "SELECT number, hash, received, raw, keys, changes FROM commits WHERE vault = ? AND number = 0"
+            return StoredCommit(*connection.execute(query, (vault,)).fetchone())
+
+        return await self._database.read(work)
+
     async def bucket_rows(self, vault: bytes, buckets: frozenset[int]) -> list[RecordRow]:
         def work(connection: Connection) -> list[RecordRow]:
             return [row for bucket in sorted(buckets) for row in _bucket(connection, vault, bucket)]
@@ -71,11 +80,11 @@ class SqliteVaults:
         def work(connection: Connection) -> None:
             after = step.after
             moved = connection.execute(
-                "UPDATE vaults SET number = ?, head = ?, chain = ?, buckets = ?, records = ?, bytes = bytes + ?"
-                " WHERE vault = ? AND head = ? AND closed = 0",
+                "UPDATE vaults SET number = ?, head = ?, chain = ?, buckets = ?, records = ?, bytes = bytes + ?,"
+                " followed = ?, denied = ? WHERE vault = ? AND head = ? AND closed = 0",
                 (
                     *(after.number, after.head, after.chain, after.buckets),
-                    *(after.records, step.grown, after.vault, step.parent),
+                    *(after.records, step.grown, after.followed, after.denied, after.vault, step.parent),
                 ),
             )
             if moved.rowcount != 1:
@@ -86,9 +95,10 @@ class SqliteVaults:
 
         await self._database.write(work)
 
-    async def follow(self, vault: bytes, chain: bytes) -> None:
+    async def follow(self, vault: StoredVault) -> None:
         def work(connection: Connection) -> None:
-            connection.execute("UPDATE vaults SET followed = ? WHERE vault = ? AND closed = 0", (chain, vault))
+            update = "UPDATE vaults SET followed = ?, denied = ? WHERE vault = ? AND closed = 0"
+            connection.execute(update, (vault.followed, vault.denied, vault.vault))
 
         await self._database.write(work)
 
