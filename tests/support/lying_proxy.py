@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from io import BytesIO
 
 import aiohttp
 from aiohttp import web
@@ -111,7 +112,11 @@ async def _forward(proxy: LyingProxy, http: aiohttp.ClientSession, request: web.
     body = proxy.request(request.method, request.path, body)
     kept = {k: v for k, v in request.headers.items() if k.lower() in ("authorization", "content-type")}
     async with http.request(
-        request.method, proxy.upstream + request.path_qs, data=body, headers=kept, allow_redirects=False
+        request.method,
+        proxy.upstream + request.path_qs,
+        data=BytesIO(body) if body else None,
+        headers=kept,
+        allow_redirects=False,
     ) as response:
         answer, status = await response.read(), response.status
     proxy.seen.append(answer)
