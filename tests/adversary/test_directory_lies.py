@@ -12,7 +12,7 @@ from kith_client.errors import ServerUnreachable
 from kith_client.relations import records
 from kith_client.relations.handles import HandleState, find, invite_behind
 from kith_client.relations.peers import list_peers
-from kith_client.relations.pins import pin_of
+from kith_client.relations.pins import pin, pin_of
 from kith_client.relations.requests.deciding import accept_request, list_requests
 from kith_client.relations.verify import NumbersDiffer, mark_verified, safety_number_of
 from kith_client.stamp import of_kind
@@ -349,6 +349,21 @@ async def test_a_server_whose_key_changes_after_it_was_pinned_raises_the_alarm(
         await look_up(carl.vault, carl.server, address_at(friends.anna_site))
     assert raised.value.alarm is code
     assert carl.state() == before
+
+
+async def test_the_own_server_is_known_by_the_key_that_the_device_was_set_up_with(friends: Friends) -> None:
+    bob, carl, site = friends.bob, friends.carl, friends.bob_site
+    await chosen(bob, "bob")
+    address = address_at(site, "bob")
+    await carl.apply(pin(carl.vault.contents, carl.vault.stamp(), address.host, b"E" * 16))
+    assert not (await look_up(carl.vault, carl.server, address)).is_new_server
+    true = decode(decode(site.statement, SignedServerStatement).body, ServerStatement)
+    key, gateway = SignKey(secrets.token_bytes(32)), SealKey(secrets.token_bytes(32))
+    false = sign_server_statement(key, true.host, gateway.public, true.valid_from, true.valid_until)
+    site.proxy.answer = lambda method, path, status, body: (status, false if "/servers/" in path else body)
+    with pytest.raises(Alarm) as raised:
+        await look_up(carl.vault, carl.server, address)
+    assert raised.value.alarm is AlarmCode.SERVER_KEY_CHANGED
 
 
 async def test_a_server_at_which_a_peer_has_a_mailbox_is_not_believed_a_second_time(friends: Friends) -> None:

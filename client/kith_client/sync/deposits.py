@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from kith_client.errors import ServerRefused, ServerUnreachable
 from kith_client.relations.introductions.exchange import said
 from kith_client.relations.outgoing import Key, Outgoing, is_outdated, outgoing, receipted
+from kith_client.relations.pins import note_shown
 from kith_client.relations.records import channel_at
 from kith_client.stamp import Contents, Edit, Stamp, overlay
 from kith_client.store.mirror import Request
@@ -31,7 +32,9 @@ class Deposited:
     """What became of the parcels that were due."""
 
     edit: Edit = field(default_factory=dict)
-    """The receipts, to be committed."""
+    """What was learned, to be committed."""
+    shown: dict[tuple[bytes, str, bytes], None] = field(default_factory=dict)
+    """(channel, host, fingerprint) of servers whose statement was verified before something went there."""
     receipts: int = 0
     waiting: int = 0
     alarms: list[str] = field(default_factory=list)
@@ -115,6 +118,7 @@ async def _seal_and_send(
             outcome.warn(host, error)
         outcome.waiting += len(puts)
         return []
+    outcome.shown.update(((put.channel, host, fingerprint), None) for put in puts)
     return await _send_all(errand, [await _seal(errand.vault, statement, put) for put in puts], outcome)
 
 
@@ -153,7 +157,7 @@ async def _send(errand: Errand, sent: _Sent, outcome: Deposited) -> PutResult | 
 async def _settle(errand: Errand, results: _Results, outcome: Deposited) -> None:
     settled = [(sent, result) for sent, result in results if result is not None]
     vault = errand.vault
-    outcome.edit = await asyncio.to_thread(_receipts, vault.contents, vault.stamp(), settled)
+    outcome.edit = await asyncio.to_thread(_learned, vault.contents, vault.stamp(), settled, outcome.shown)
     outcome.waiting += len(results) - len(settled)
     for _, result in settled:
         outcome.receipts += result.receipted
@@ -163,10 +167,18 @@ async def _settle(errand: Errand, results: _Results, outcome: Deposited) -> None
     await together(errand.clear(sent.request.hash) for sent, _ in settled)
 
 
-def _receipts(contents: Contents, stamp: Stamp, settled: Iterable[tuple[_Sent, PutResult]]) -> Edit:
-    """What all receipts change together. Each is weighed against channels and issues only, all that they touch."""
+def _learned(
+    contents: Contents,
+    stamp: Stamp,
+    settled: Iterable[tuple[_Sent, PutResult]],
+    shown: Iterable[tuple[bytes, str, bytes]],
+) -> Edit:
+    """What all receipts change together, and that servers showed their keys. Each is weighed against channels and
+    issues only, all that they touch."""
     touched = {record: content for record, content in contents.items() if content.kind in ("channel", "issue")}
     edit: Edit = {}
+    for place in shown:
+        edit.update(note_shown(overlay(touched, edit), stamp, *place))
     for sent, result in settled:
         edit.update(receipted(overlay(touched, edit), stamp, sent.key, result.status))
     return edit

@@ -24,6 +24,7 @@ from kith_client.relations.introductions.vouching import accept_introduced
 from kith_client.relations.invites import NewInvite, create_invite
 from kith_client.relations.outgoing import Outgoing, outgoing, receipted
 from kith_client.relations.peers import their_properties
+from kith_client.relations.pins import note_shown
 from kith_client.relations.records import channels, own_persona, peers, persona_seals
 from kith_client.relations.requests.deciding import accept_request, decline_request, list_requests
 from kith_client.relations.requests.rows import RequestRow
@@ -251,6 +252,7 @@ class World:
 
     def deliver(self, sender: Person, out: Outgoing) -> PutStatus:
         status = self.server_at(out.host).put(out.put)
+        sender.commit(note_shown(sender.contents, sender.stamp(), out.channel, out.host, out.fingerprint))
         sender.receipt(out, status)
         return status
 

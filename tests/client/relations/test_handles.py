@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import pytest
+from msgspec.structs import replace
 
 from kith_client.relations import records
+from kith_client.relations.draft import Draft
+from kith_client.relations.ending import end_relationship
 from kith_client.relations.handles import (
     LIFETIME,
     RENEW_BEFORE,
@@ -23,10 +26,11 @@ from kith_client.relations.handles import (
 )
 from kith_client.relations.homes import Place, moved
 from kith_client.relations.invites import revoke_invite
-from kith_client.relations.pins import known_fingerprints, pin, pin_of, read_pin
+from kith_client.relations.pins import known_fingerprints, note_shown, pin, pin_of, read_pin
+from kith_client.relations.records import channels
 from kith_client.stamp import of_kind, the_one
 from kith_protocol.content import Content, Unit
-from kith_protocol.encoding import Value, decode
+from kith_protocol.encoding import Value, decode, encode
 from kith_protocol.errors import DecodingError, Refused
 from kith_protocol.handle import handle_id
 from kith_protocol.invite import Greeting
@@ -231,6 +235,29 @@ def test_a_damaged_pin_is_said_to_be_damaged(values: dict[str, Value]) -> None:
     assert read_pin(b"", _content("server", good)).host == "a.example"
     with pytest.raises(DecodingError):
         read_pin(b"", _content("server", {**good, **values} if values else {}))
+
+
+@pytest.mark.parametrize("is_there", [True, False])
+def test_a_server_that_a_peer_names_is_known_by_that_key_only_once_it_showed_it(is_there: bool) -> None:
+    world = World.of("Anna Beck", "Bob Klein")
+    world.connect("anna", "bob")
+    bob = world["bob"]
+    (channel,) = channels(bob.contents)
+    old = channel.established
+    assert old is not None
+    for host, fingerprint in (("popular.example", old.outbox.fingerprint), (old.outbox.host, b"E" * 16)):
+        told = replace(old, outbox=replace(old.outbox, host=host, fingerprint=fingerprint))
+        draft = Draft(bob.contents, bob.stamp())
+        draft.change(channel.id, {"established": encode(told)})
+        bob.commit(draft.edit)
+        assert known_fingerprints(bob.contents, host) == [], "by the peer's word alone"
+        assert known_fingerprints(bob.contents, old.outbox.host) == [], "and it is no longer there"
+        shown = host if is_there else "anna.other"
+        bob.commit(note_shown(bob.contents, bob.stamp(), channel.id, shown, fingerprint))
+        assert known_fingerprints(bob.contents, host) == [fingerprint] * is_there
+    bob.commit(end_relationship(bob.contents, bob.stamp(), bob.peer_named("Anna Beck")))
+    bob.to_send()
+    assert known_fingerprints(bob.contents, host) == [], "nor after the relationship ended"
 
 
 def test_what_was_pinned_counts_before_what_peers_say_and_those_before_nothing() -> None:
