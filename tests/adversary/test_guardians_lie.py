@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from kith_client.lifecycle.setup import create_vault
+from kith_client.store.home import Home
 from kith_protocol.guardian import ShareLink, format_share_link
 from kith_protocol.phrase import entropy_of
 from kith_protocol.splitting import read_share
@@ -27,9 +29,9 @@ class Dora:
     shares: list[str]
     folder: Path
 
-    async def recover(self, *lines: str, where: bool = True, into: str = "new") -> Result:
+    async def recover(self, *lines: str, into: str = "new") -> Result:
         """What the command says to these shares."""
-        place = ["--server", self.url, "--vault", self.vault.hex()] if where else []
+        place = ["--server", self.url, "--vault", self.vault.hex()]
         words = ["recover", "--guardians", "--no-passphrase", *place]
         return await kith(self.folder / into, *words, given="\n".join(lines) + "\n")
 
@@ -72,15 +74,28 @@ async def test_forged_shares_alone_bring_nothing_and_keep_nothing(dora: Dora) ->
     assert (await dora.recover(*dora.shares[:2])).status == 0
 
 
-async def test_a_guardian_who_leads_to_another_server_is_noticed(dora: Dora) -> None:
-    host = dora.url.partition("://")[2]
-    right = format_share_link(ShareLink(host, dora.vault, read_share(dora.shares[0])))
-    astray = format_share_link(ShareLink("mallory.example", dora.vault, read_share(dora.shares[1])))
-    refused = await dora.recover(right, astray, where=False)
-    assert (refused.status, refused.document["error"]) == (1, "share-place")
-    assert "share 2: mallory.example" in refused.document["message"]
-    agreed = await dora.recover(right, dora.shares[1], where=False)
-    assert agreed.status == 0, agreed
+async def test_two_of_five_guardians_of_whom_four_are_needed_cannot_put_their_own_vault_in_place(
+    friends: Friends, tmp_path: Path
+) -> None:
+    """Their shares and the place in them are in order. Where nobody can be asked, the person names the place."""
+    lost = await begun(friends, tmp_path / "dora")
+    await lost.device.close()
+    theirs = await create_vault(Home(tmp_path / "mallory"), friends.bob_site.url, "Dora Falk", "laptop")
+    split = fixed_split(entropy_of(theirs.recovery_phrase), 2, 2)
+    host = friends.bob_site.url.partition("://")[2]
+    lies = [format_share_link(ShareLink(host, theirs.vault, read_share(words))) for words in split]
+    given = "\n".join([*lies, *fixed_split(entropy_of(lost.kit.recovery_phrase), 4, 5)]) + "\n"
+    words = ("--yes", "recover", "--guardians", "--no-passphrase")
+    for place in ((), ("--server", lost.site.url), ("--vault", lost.kit.vault.hex())):
+        refused = await kith(tmp_path / "new", *words, *place, given=given)
+        assert refused.status == 2, refused
+        assert not Home(tmp_path / "new").exists
+    found = await kith(
+        tmp_path / "new", *words, "--server", lost.site.url, "--vault", lost.kit.vault.hex(), given=given
+    )
+    assert found.status == 0, found
+    assert (found.document["server"], found.document["vault"]) == (lost.site.url, lost.kit.vault.hex())
+    assert "The shares 1 and 2 are of another split" in found.err
 
 
 async def test_no_share_stands_in_an_answer_that_failed(dora: Dora) -> None:

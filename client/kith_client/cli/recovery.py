@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -15,7 +16,8 @@ from kith_client.cli.session import ask_phrase, home_of, run_async
 
 if TYPE_CHECKING:
     from kith_client.lifecycle.gathering import Gathering
-    from kith_client.lifecycle.recovering import Recovered
+    from kith_client.lifecycle.recovering import Agree, Recovered
+    from kith_client.stamp import Contents
     from kith_protocol.splitting import Candidate
 
 _VAULT_DIGITS = 64
@@ -41,11 +43,16 @@ class _Said:
     server: str | None
     vault: bytes | None
 
+    @property
+    def is_all(self) -> bool:
+        return self.server is not None and self.vault is not None
+
 
 @command("recover", "kith recover --server https://anna.example --vault 5c0f...", "kith recover --guardians")
 @click.option("--server", metavar="URL", help="The home server.")
 @click.option("--vault", metavar="ID", help="The id that was shown with the phrase.")
 @click.option("--guardians", is_flag=True, help="With shares that guardians hand out, in place of the phrase.")
+@click.option("--needed", type=int, metavar="N", help="With --guardians: how many you chose to be needed.")
 @click.option("--name", metavar="NAME", help="What to call this device (else the machine's name).")
 @click.option("--keep", multiple=True, metavar="DEVICE", help="A device that is not lost, and stays.")
 @click.option("--stolen", is_flag=True, help="The lost devices may be in a thief's hands: replace all your keys.")
@@ -54,6 +61,7 @@ def recover_command(
     server: str | None,
     vault: str | None,
     guardians: bool,
+    needed: int | None,
     name: str | None,
     keep: tuple[str, ...],
     stolen: bool,
@@ -63,6 +71,9 @@ def recover_command(
 
     The phrase is asked for; where nobody can be asked, it is read from standard input. So are the shares of guardians,
     one in a line: its words, or the name of a picture of its QR code, which also says server and id.
+
+    Guardians who lie together can lead to an address book of their own. So where only shares say where yours is, you
+    are shown what was found and asked; where nobody can be asked, --server and --vault have to be given.
     """
     id_ = None if vault is None else _vault_id(vault)
     if not guardians and (server is None or id_ is None):
@@ -70,7 +81,7 @@ def recover_command(
     device = _Device(name or default_device_name(), keep, stolen, new_passphrase(no_passphrase))
     out = Output(settings())
     if guardians:
-        run_async(_with_guardians(out, _Said(server, id_), device))
+        run_async(_with_guardians(out, _Said(server, id_), needed, device))
     elif server is not None and id_ is not None:
         run_async(_with_phrase(out, server, id_, ask_phrase(), device))
 
@@ -80,11 +91,16 @@ async def _with_phrase(out: Output, server: str, vault: bytes, phrase: str, devi
     await go_on(out, made, "The phrase stays valid; keep the paper.")
 
 
-async def _with_guardians(out: Output, said: _Said, device: _Device) -> None:
+async def _with_guardians(out: Output, said: _Said, needed: int | None, device: _Device) -> None:
     from kith_client.cli.shares_given import gather
     from kith_protocol.phrase import phrase_of
 
-    gathering, found = await gather(out)
+    if not said.is_all and not sys.stdin.isatty():
+        raise click.UsageError(
+            "Nobody can be asked here whether what the shares lead to is your address book, and --yes does not know: "
+            "guardians who lie together can lead to one of theirs. Give --server and --vault."
+        )
+    gathering, found = await gather(out, needed, placed=said.is_all)
     made, right = await _first_that_opens(out, gathering, found, said, device)
     wrong = gathering.unfit(right)
     if wrong:
@@ -105,9 +121,10 @@ async def _first_that_opens(
     """
     from kith_protocol.errors import KithError
 
+    asking = not said.is_all
     while True:
         try:
-            return await _one_that_opens(out, gathering, found, said, device)
+            return await _one_that_opens(out, gathering, found, said, device, asking=asking)
         except KithError as error:
             if not sys.stdin.isatty() or error.code not in _ABOUT_THE_PLACE:
                 raise
@@ -116,15 +133,18 @@ async def _first_that_opens(
 
 
 async def _one_that_opens(
-    out: Output, gathering: Gathering, found: list[Candidate], said: _Said, device: _Device
+    out: Output, gathering: Gathering, found: list[Candidate], said: _Said, device: _Device, *, asking: bool
 ) -> tuple[Recovered, Candidate]:
+    from kith_client.lifecycle.recovering import whatever_it_is
     from kith_protocol.errors import Refused
     from kith_protocol.phrase import phrase_of
 
     for candidate in found:
         url, id_ = _where(out, gathering, candidate, said)
+        needed = gathering.given[min(candidate.fitting)].share.needed
+        agree = _asked_once(out, url, id_, needed) if asking else whatever_it_is
         try:
-            return await _recover(out, url, id_, phrase_of(candidate.entropy), device), candidate
+            return await _recover(out, url, id_, phrase_of(candidate.entropy), device, agree), candidate
         except Refused as refusal:
             if refusal.code != "wrong-phrase":
                 raise
@@ -141,18 +161,14 @@ def _where(out: Output, gathering: Gathering, candidate: Candidate, said: _Said)
 
     if said.server is not None and said.vault is not None:
         return said.server, said.vault
+    if not gathering.is_of_one_split:
+        raise gathering.differing()
     place = gathering.place(candidate)
-    if place is None and sys.stdin.isatty():
+    if place is None:
         out.message("The shares fit together. The words alone do not say where your address book is:")
         asked = _ask_where()
         return said.server or asked.server or "", said.vault or asked.vault or b""
-    if place is None:
-        raise click.UsageError(
-            "The words alone do not say where the address book is. Give --server and --vault; each guardian sees both."
-        )
-    url, id_ = said.server or url_of(place.host), said.vault or place.vault
-    out.message(f"By what the guardians have, the address book {id_.hex()} is on {url}.")
-    return url, id_
+    return said.server or url_of(place.host), said.vault or place.vault
 
 
 def _ask_where() -> _Said:
@@ -162,10 +178,40 @@ def _ask_where() -> _Said:
     return _Said(server.strip(), vault)
 
 
-async def _recover(out: Output, server: str, vault: bytes, phrase: str, device: _Device) -> Recovered:
-    from kith_client.lifecycle.recovering import recover
+def _asked_once(out: Output, url: str, vault: bytes, needed: int) -> Agree:
+    """Shows what the shares lead to, and asks. Raises `click.Abort`: --yes cannot know whose address book it is."""
+    from kith_client.book.me import my_name
 
-    with out.counted("Fetching") as progress:
+    agreed: set[str] = set()
+
+    def agree(contents: Contents) -> None:
+        name = " ".join(my_name(contents).split())
+        if name in agreed:
+            return
+        out.message(
+            "The shares lead to this address book. Only what guardians told says that it is yours: if they lie "
+            "together, it is one of theirs.\n"
+            f"Owner    {name}\nServer   {url}\nVault    {vault.hex()}\nNeeded   {needed} guardians together"
+        )
+        if not click.confirm("Is this your server, and did you choose that number?", err=True):
+            raise click.Abort
+        agreed.add(name)
+
+    return agree
+
+
+async def _recover(
+    out: Output, server: str, vault: bytes, phrase: str, device: _Device, agree: Agree | None = None
+) -> Recovered:
+    from kith_client.lifecycle.recovering import recover, whatever_it_is
+
+    with ExitStack() as stack:
+        progress = stack.enter_context(out.counted("Fetching"))
+
+        def ask(contents: Contents) -> None:
+            stack.close()  # all is fetched, and a bar would write over the question
+            (agree or whatever_it_is)(contents)
+
         return await recover(
             home_of(settings()),
             server,
@@ -174,6 +220,7 @@ async def _recover(out: Output, server: str, vault: bytes, phrase: str, device: 
             device.name,
             keep=device.keep,
             stolen=device.stolen,
+            agree=ask,
             passphrase=device.passphrase,
             progress=progress,
         )
@@ -199,7 +246,7 @@ async def go_on(out: Output, made: Recovered, about_phrase: str, phrase: str | N
         out.message(about_phrase)
         if made.stolen:
             out.message("Your peers are told of your new keys. 'kith issues' says what to look at.")
-        document = {"vault": opened.id.hex(), "contacts": contacts, "removed": list(made.gone)}
+        document = {"vault": opened.id.hex(), "server": home.url, "contacts": contacts, "removed": list(made.gone)}
         if phrase is None:
             out.result(document)
         else:

@@ -19,13 +19,17 @@ _CHARACTERS = 64 * 1024
 _LINES = 64
 
 
-async def gather(out: Output) -> tuple[Gathering, list[Candidate]]:
-    """The shares, and what enough of them give. Raises `Refused` that names what is missing or wrong."""
+async def gather(out: Output, needed: int | None, *, placed: bool) -> tuple[Gathering, list[Candidate]]:
+    """The shares, and what enough of them give. Raises `Refused` that names what is missing or wrong.
+
+    With `placed`, the person said where the address book is: then it tells which split is the right one. Otherwise no
+    split of several is taken because it was complete first.
+    """
     from kith_client.lifecycle.gathering import Gathering
 
-    gathering = Gathering()
+    gathering = Gathering(needed=needed)
     if sys.stdin.isatty():
-        return gathering, await _asked(out, gathering)
+        return gathering, await _asked(out, gathering, placed=placed)
     for line in sys.stdin.read(_CHARACTERS).splitlines()[:_LINES]:
         if line.strip():
             await _take(out, gathering, line)
@@ -35,19 +39,24 @@ async def gather(out: Output) -> tuple[Gathering, list[Candidate]]:
     return gathering, found
 
 
-async def _asked(out: Output, gathering: Gathering) -> list[Candidate]:
+async def _asked(out: Output, gathering: Gathering, *, placed: bool) -> list[Candidate]:
     out.message("Type each guardian's share as it is read out to you, or name a picture of its QR code.")
+    found: list[Candidate] = []
     while True:
         number = len(gathering.given) + 1
         typed: str = click.prompt(f"Share {number} (33 words, or a file)", default="", show_default=False, err=True)
         if not typed.strip():
+            if found:
+                return found
             raise gathering.verdict()
         if not await _take(out, gathering, typed):
             continue
         found = await asyncio.to_thread(gathering.candidates)
-        if found:
+        if found and (placed or gathering.is_of_one_split):
             return found
-        if gathering.strays or not gathering.missing:
+        if found:
+            out.warn(f"{gathering.differing()} Type more shares; an empty line ends it.")
+        elif gathering.strays or not gathering.missing:
             out.warn(f"{gathering.verdict()} An empty line ends it.")
         else:
             out.message(f"In order. At least {gathering.missing} more.")

@@ -56,9 +56,17 @@ class Gathering:
     """The shares that came so far; people know them by their numbers, from 1."""
 
     given: list[Given] = field(default_factory=list)
+    needed: int | None = None
+    """How many the person says are needed; None where that was not said."""
 
     def add(self, given: Given) -> None:
-        """One more. Raises `Refused` (`share-twice`, `guardians-count`)."""
+        """One more. Raises `Refused` (`share-twice`, `shares-differ`, `guardians-count`)."""
+        if self.needed not in (None, given.share.needed):
+            raise Refused(
+                "shares-differ",
+                f"This share is of a split of which {given.share.needed} are needed, not {self.needed}: it does not "
+                "count.",
+            )
         before = next((place for place, each in enumerate(self.given, 1) if each.share == given.share), None)
         if before is not None:
             raise Refused("share-twice", f"This is share {before} once more. Each guardian has another one.")
@@ -81,6 +89,25 @@ class Gathering:
         if len(counts) == 1:
             return []
         return [n for n, each in enumerate(self.given, 1) if len(most) > 1 or each.share.split != most[0]]
+
+    @property
+    def is_of_one_split(self) -> bool:
+        return len({each.share.split for each in self.given}) == 1
+
+    def differing(self) -> Refused:
+        """Why shares of several splits do not say by themselves where the address book is: one may be made up."""
+        numbers: dict[tuple[int, ...], list[int]] = {}
+        for n, each in enumerate(self.given):
+            numbers.setdefault(each.share.split, []).append(n)
+        stories = [
+            f"{_names(ns)} of one of which {self.given[ns[0]].share.needed} are needed" for ns in numbers.values()
+        ]
+        return Refused(
+            "share-place",
+            f"The shares are of different splits: {'; '.join(stories)}. Anybody can make up a split of an address book "
+            "of their own. Say how many guardians you chose to be needed (--needed), or where your address book is "
+            "(--server and --vault).",
+        )
 
     def candidates(self) -> list[Candidate]:
         """What enough of the shares give; takes up to a second: call it in a thread."""

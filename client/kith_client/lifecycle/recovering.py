@@ -35,8 +35,16 @@ Also = Callable[[Contents, Stamp], Edit]
 """What else the commit of the paper key changes, given all records."""
 
 
+Agree = Callable[[Contents], None]
+"""Is shown all records before anything is committed or kept; raises to stop."""
+
+
 def nothing_else(_contents: Contents, _stamp: Stamp) -> Edit:
     return {}
+
+
+def whatever_it_is(_contents: Contents) -> None:
+    """The person said where the address book is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +69,7 @@ async def recover(
     stolen: bool = False,
     mark: tuple[int, bytes] | None = None,
     also: Also = nothing_else,
+    agree: Agree = whatever_it_is,
     passphrase: str | None = None,
     clock: Clock = system_clock,
     progress: Progress = no_progress,
@@ -68,6 +77,7 @@ async def recover(
     """Makes this device a member with the recovery phrase, and removes all others but those named in `keep`.
 
     `mark`: number and hash of a commit that the server must have; `also`: what is committed with the change of members.
+    `agree` may stop it once the address book was read.
     With `stolen`, the lost devices may be in a thief's hands: all relationships are taken back as well.
 
     Raises `Refused` (`phrase-...`, `wrong-phrase`, `no-such-device`), `ServerUnreachable`, or an `Alarm`; then
@@ -87,6 +97,7 @@ async def recover(
             async def decide(found: Found) -> Plan:
                 if also is nothing_else:
                     _check_home(found.contents, server)
+                agree(found.contents)
                 removed = _to_remove(found, wanted)
                 stamp = Stamp(clock(), device.id[:AUTHOR_BYTES], os.urandom)
                 named = {**_named(found.contents, device, device_name, stamp), **also(found.contents, stamp)}
