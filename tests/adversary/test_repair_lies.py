@@ -21,7 +21,7 @@ from kith_protocol.errors import Alarm, AlarmCode, KithError, Refused
 from kith_protocol.member import MemberKeys, MemberKind
 from kith_protocol.phrase import entropy_of, paper_keys
 from kith_protocol.suite import KEY_BYTES, NONCE_BYTES
-from tests.adversary.restored import AFTER, MAIL, Restored, contact, delete, texts
+from tests.adversary.restored import AFTER, MAIL, Restored, alarms_told, contact, delete, texts
 from tests.adversary.test_repair import all_is_right, in_step, stands_still
 from tests.adversary.world import Device
 from tests.support.vaults import new_member
@@ -126,6 +126,28 @@ async def test_a_repair_whose_epoch_was_seen_before_is_not_followed(restored: Re
     await pushed(late, late.vault.member, *giving_up(late.vault.chain, key_of(late), lost, gone, epoch=2))
     assert laptop.vault.chain.epoch == 2
     await stands_still(laptop)
+
+
+@pytest.mark.parametrize("written", ["another record", "another text", "deleted"])
+async def test_whoever_writes_a_repair_cannot_keep_it_from_being_told(restored: Restored, written: str) -> None:
+    evil, laptop = restored.phone, restored.laptop
+    assert await repair(evil.vault, evil.server)
+    (made,) = [each for each in await lost_commits(evil) if each.body.abandoned]
+    place, stamp = made.hash[:16], evil.vault.stamp()
+    issue = evil.vault.contents[place]
+    contents = {
+        "another record": stamp.content("circle", {"name": "x"}),
+        "another text": stamp.content("issue", {"kind": "alarm", "text": "all is well", "about": place}),
+        "deleted": None,
+    }
+    await evil.vault.mirror.drop_drafts(list(await evil.vault.mirror.drafts()))
+    await commit(evil.vault, evil.server, await evil.vault.seal_drafts({place: issue}))
+    await commit(evil.vault, evil.server, await evil.vault.seal_drafts({place: contents[written]}))
+    told = [text for text in (await laptop.sync()).issues if "3 commits" in text and "'phone'" in text]
+    assert len(told) == 1
+    assert told[0] in alarms_told(laptop)
+    assert [event for event in await laptop.vault.events() if "repaired" in event.what]
+    assert (await laptop.sync()).issues == []
 
 
 async def test_the_paper_key_repairs_like_any_member(restored: Restored) -> None:

@@ -28,6 +28,9 @@ from kith_protocol.repair import find_repair, shut_out
 REPAIRABLE = frozenset({AlarmCode.ROLLBACK, AlarmCode.FORK})
 """Alarms that a server raises as well which was put back to an earlier day in all honesty."""
 
+FOLLOWED: Final = "followed-repairs"
+"""State of the mirror: numbers of the repairs that were followed and of which no report told yet, 8 bytes each."""
+
 _HINT: Final = (
     "If whoever runs the server put it back to an earlier day, as with a backup, 'kith repair' shows what it lacks and "
     "puts it right."
@@ -74,7 +77,9 @@ async def follow_repair(
         shown = await fetch_shown(vault, server, progress)
         repair = None if shown is None else find_repair(vault.chain, shown.lost, shown.commits)
         if shown is not None and repair is not None:
-            return await _Following(vault, shown, repair, allow_deletions).run()
+            pulled = await _Following(vault, shown, repair, allow_deletions).run()
+            await _remember(vault, repair)
+            return pulled
     except Refused as refusal:
         if refusal.code != "not-repaired":
             raise
@@ -133,14 +138,19 @@ class _Following(Application):
 
     def _aftermath(self, contents: Contents, sides: Sides) -> Edit:
         """What every device demands and tells after it, the same on all of them: new keys for each relationship, since
-        parcels with a receipt are gone with the server, and an issue that the person sees."""
+        parcels with a receipt are gone with the server, and an issue that the person sees.
+
+        Whoever wrote the repair can write any record, also the one of the issue: only the issue itself stands for it.
+        """
         body, issue = self.repair.body, self.repair.hash[:16]
         stamp = Stamp(min(body.time, self.latest), body.author[:AUTHOR_BYTES], os.urandom)
         open_ = {r: c for r, c in contents.items() if c.kind == "channel" and not sides.is_settled(r)}
-        told: Edit = {}
+        text = _told(contents, body.author, len(body.abandoned))
+        issued = stamp.content("issue", {"kind": "alarm", "text": text, "at": stamp.now, "about": issue})
         if not sides.is_settled(issue):
-            text = _told(contents, body.author, len(body.abandoned))
-            told[issue] = stamp.content("issue", {"kind": "alarm", "text": text, "at": stamp.now, "about": issue})
+            told: Edit = {issue: issued}
+        else:
+            told = {} if _says(contents.get(issue), issued) else {stamp.record_id(): issued}
         return {**demand_rekeys(open_, stamp), **told}
 
     def _events(self, visible: Edit) -> list[Event]:
@@ -175,6 +185,29 @@ async def merge_sides(vault: Vault, sides: Sides, edit: Edit, latest: int) -> tu
         return merged, conflicts, unread
 
     return await asyncio.to_thread(work)
+
+
+async def tell_followed(vault: Vault) -> list[str]:
+    """What a report says of repairs by other devices that this one followed since the last report: from the commits
+    alone, since whoever wrote them can write records too."""
+    raw = await vault.mirror.state(FOLLOWED) or b""
+    numbers = [int.from_bytes(raw[n : n + 8], "big") for n in range(0, len(raw), 8)]
+    commits = [parse_commit(each).body for each in (await vault.mirror.commits_at(numbers)).values()]
+    if numbers:
+        await vault.mirror.set_state({FOLLOWED: None})
+    return [_told(vault.contents, body.author, len(body.abandoned)) for body in commits if body.abandoned]
+
+
+async def _remember(vault: Vault, repair: Commit) -> None:
+    if repair.body.author != vault.member.id:
+        before = await vault.mirror.state(FOLLOWED) or b""
+        await vault.mirror.set_state({FOLLOWED: before + repair.body.number.to_bytes(8, "big")})
+
+
+def _says(standing: Content | None, issued: Content) -> bool:
+    if standing is None or standing.kind != issued.kind:
+        return False
+    return all(standing.value(name) == issued.value(name) for name in ("kind", "text", "about"))
 
 
 def _told(contents: Contents, author: bytes, lost: int) -> str:

@@ -17,6 +17,7 @@ from kith_client.relations.upkeep import plan
 from kith_client.stamp import Edit, overlay
 from kith_client.store.mirror import CURSOR
 from kith_client.sync.deposits import deposit
+from kith_client.sync.following import tell_followed
 from kith_client.sync.formers import Formers
 from kith_client.sync.inboxes import Fetched, fetch_parcels
 from kith_client.sync.introductions import use_links
@@ -54,7 +55,7 @@ class Report:
     alarms: list[str] = field(default_factory=list)
     """What is wrong with a peer or another server, while the vault itself is in order."""
     issues: list[str] = field(default_factory=list)
-    """What parcels left for the person in `kith issues`."""
+    """What parcels, and repairs by other devices, left for the person in `kith issues`."""
 
 
 async def sync(
@@ -86,6 +87,7 @@ async def sync(
     report.parcels_out, report.waiting = deposited.receipts, deposited.waiting
     report.alarms += deposited.alarms
     await _commit(vault, server, {**closed, **deposited.edit}, report)
+    report.issues += await tell_followed(vault)
     report.head = vault.chain.number
     return report
 
