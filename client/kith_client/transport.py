@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import io
-import ipaddress
 import ssl
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -15,14 +14,14 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from typing import Final, TypeVar
-from urllib.parse import urlsplit
 
 import aiohttp
 
+from kith_client.addresses import check_server_url
 from kith_client.errors import HeadMoved, ServerRefused, ServerUnreachable
 from kith_protocol import wire
 from kith_protocol.encoding import Statement, decode, encode
-from kith_protocol.errors import DecodingError, Refused
+from kith_protocol.errors import DecodingError
 from kith_protocol.host import host_of_url
 from kith_protocol.moving import SignedForgotten
 from kith_protocol.server_statement import MAX_STATEMENT_BYTES
@@ -53,20 +52,6 @@ class Answer:
 
 SignIn = Callable[[], Awaitable[str]]
 """Gives a fresh bearer token."""
-
-
-def check_server_url(url: str) -> str:
-    """The URL without a trailing slash. Raises `Refused`: HTTPS only, but for a server on this machine."""
-    host = host_of_url(url)
-    scheme = urlsplit(url).scheme.lower()
-    if scheme == "http" and not _is_loopback(host):
-        raise Refused("bad-url", "A server is reached with https://; http:// is allowed on this machine only.")
-    return f"{scheme}://{host}"
-
-
-def url_of(host: str) -> str:
-    """The URL of a home server of which only the host is known."""
-    return f"{'http' if _is_loopback(host) else 'https'}://{host}"
 
 
 class HomeServer:
@@ -381,13 +366,3 @@ async def _chunks(response: aiohttp.ClientResponse) -> AsyncIterator[bytes]:
         if waited > FEED_GRACE + received / SLOWEST_FEED:
             raise ServerUnreachable("The server is too slow to be read. What was entered is kept; try again.")
         yield chunk
-
-
-def _is_loopback(host: str) -> bool:
-    name = urlsplit(f"//{host}").hostname or ""
-    if name == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(name).is_loopback
-    except ValueError:
-        return False

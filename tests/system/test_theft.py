@@ -111,3 +111,20 @@ def test_when_the_thief_has_all_devices_a_recovery_takes_everything_back(world: 
     world.settle(new)
     assert world.emails() == [MAIL]
     assert world.thief.run("sync").document["error"] == "not-a-member"
+
+
+def test_a_thief_who_moved_the_address_book_away_loses_it_to_the_phrase_where_it_was(world: World) -> None:
+    laptop, thief = world.laptop, world.thief
+    before = laptop.do("sync")["head"]
+    thief.do("move", bobs_server(world))
+    laptop.do("device", "remove", "phone", "--stolen", "--yes", given=world.kit["recovery_phrase"] + "\n")
+    assert laptop.do("sync")["head"] > before
+    laptop.do("me", "set", "email", NEWER, "--facet", "work")
+    world.settle(laptop)
+    assert world.emails() == [NEWER]
+    assert world.server.url.rpartition("/")[2] in str(laptop.do("issues"))
+
+
+def bobs_server(world: World) -> str:
+    peer = world.laptop.do("peers")["peers"][0]
+    return f"http://{peer['host']}"

@@ -10,7 +10,7 @@ import click
 
 from kith_client.book.problems import Ambiguous, Choice, NotFound
 from kith_client.cli.codes import check_picture_place, draw_on_terminal, given_code, write_picture
-from kith_client.cli.online import default_device_name, new_passphrase, with_server
+from kith_client.cli.online import default_device_name, new_passphrase, with_own_server, with_server
 from kith_client.cli.options import group, settings, subcommand
 from kith_client.cli.output import Output
 from kith_client.cli.session import ask_passphrase, ask_phrase, home_of, run_async
@@ -125,36 +125,72 @@ def device_compare() -> None:
 @click.argument("device")
 @click.option("--keep", multiple=True, metavar="DEVICE", help="A device added since that stays.")
 @click.option("--stolen", is_flag=True, help="Replace all your keys with the recovery phrase, which is asked for.")
-@with_server
-async def device_remove(
-    vault: Vault, server: HomeServer, out: Output, device: str, keep: tuple[str, ...], stolen: bool
-) -> None:
+def device_remove(device: str, keep: tuple[str, ...], stolen: bool) -> None:
     """Remove DEVICE, and those added since: whoever held it may have added them. It keeps what it had.
 
     If it may be in a thief's hands, say --stolen: then your peers are shown by your recovery phrase that you are you,
     and nothing that the thief did in your name counts any more. Where nobody can be asked, the phrase is read from
     standard input.
     """
-    from kith_client.errors import ServerRefused, ServerUnreachable
-    from kith_client.lifecycle.linking import list_devices, removed_devices
-    from kith_client.lifecycle.removing import newest_chain, remove_device
-    from kith_client.lifecycle.stolen import members_now, remove_stolen
-    from kith_client.sync.run import sync
+    (_remove_stolen if stolen else _remove)(device, keep)
 
-    chain = await (members_now if stolen else newest_chain)(vault, server)
+
+@with_server
+async def _remove(vault: Vault, server: HomeServer, out: Output, device: str, keep: tuple[str, ...]) -> None:
+    from kith_client.lifecycle.linking import list_devices
+    from kith_client.lifecycle.removing import newest_chain, remove_device
+
+    devices = await list_devices(vault, await newest_chain(vault, server))
+    gone, stays = _resolve(devices, device), _those_that_stay(devices, keep)
+    names = _confirmed(devices, gone, stays, out)
+    await remove_device(vault, server, gone.id, keep=stays)
+    await _after_removal(vault, server, names, out)
+
+
+@with_own_server
+async def _remove_stolen(vault: Vault, server: HomeServer, out: Output, device: str, keep: tuple[str, ...]) -> None:
+    from kith_client.lifecycle.linking import list_devices, removed_devices
+    from kith_client.lifecycle.stolen import members_now, remove_stolen
+
+    chain = await members_now(vault, server)
     devices = await list_devices(vault, chain)
-    gone = _resolve([*devices, *(removed_devices(vault, chain) if stolen else [])], device)
-    stays = frozenset(_resolve(devices, each).id for each in keep)
+    gone = _resolve([*devices, *removed_devices(vault, chain)], device)
+    stays = _those_that_stay(devices, keep)
+    if not _lives_here(vault):
+        out.warn(
+            f"The address book says of itself that it lives on another server than {server.host}. If you moved it, "
+            "stop, and run 'kith sync' first. If you did not, the thief wrote that; go on, and it stays here."
+        )
+    names = _confirmed(devices, gone, stays, out)
+    phrase = await asyncio.to_thread(ask_phrase)
+    with out.counted("Taking back") as progress:
+        await remove_stolen(vault, server, gone.id, phrase, keep=stays, progress=progress)
+    await _after_removal(vault, server, names, out, stolen=True)
+
+
+def _lives_here(vault: Vault) -> bool:
+    from kith_client.relations.homes import Place, here
+
+    return here(vault.contents) in (None, Place(vault.device.server, vault.device.fingerprint))
+
+
+def _those_that_stay(devices: list[DeviceInfo], keep: tuple[str, ...]) -> frozenset[bytes]:
+    return frozenset(_resolve(devices, each).id for each in keep)
+
+
+def _confirmed(devices: list[DeviceInfo], gone: DeviceInfo, stays: frozenset[bytes], out: Output) -> str:
+    """The names of those that go, if the person agrees."""
     since = [each for each in devices if each.number > gone.number and not each.this and each.id not in stays]
     names = ", ".join(each.name for each in (gone, *since))
     if not out.confirm(f"Remove {names}?"):
         raise click.Abort
-    if stolen:
-        phrase = await asyncio.to_thread(ask_phrase)
-        with out.counted("Taking back") as progress:
-            await remove_stolen(vault, server, gone.id, phrase, keep=stays, progress=progress)
-    else:
-        await remove_device(vault, server, gone.id, keep=stays)
+    return names
+
+
+async def _after_removal(vault: Vault, server: HomeServer, names: str, out: Output, *, stolen: bool = False) -> None:
+    from kith_client.errors import ServerRefused, ServerUnreachable
+    from kith_client.sync.run import sync
+
     out.message(f"Removed {names}. What is written from now on cannot be read there.")
     try:
         await sync(vault, server)

@@ -116,8 +116,8 @@ async def guardians_remove(vault: Vault, server: HomeServer, out: Output, peer: 
 @with_server
 async def guardians_give(vault: Vault, server: HomeServer, out: Output, peer: str, qr: str | None) -> None:
     """Hand out the share that I keep for PEER, who lost everything, after I made sure who is asking."""
+    from kith_client.addresses import url_of
     from kith_client.qr import write_png
-    from kith_client.transport import url_of
     from kith_protocol.guardian import format_share_link
 
     found = resolve_peer(vault.contents, peer)

@@ -40,9 +40,9 @@ def move_command(url: str | None, token: str, replace: bool, old_is_gone: bool, 
 
 
 async def _move(out: Output, url: str, token: str, replace: bool, old_is_gone: bool) -> None:
+    from kith_client.addresses import check_server_url
     from kith_client.lifecycle.moving import at_home, move
     from kith_client.sync.run import sync
-    from kith_client.transport import check_server_url
     from kith_client.vault import Vault
 
     async with await Vault.open(home_of(settings()), ask_passphrase) as vault:
@@ -76,8 +76,8 @@ def _warn(out: Output, vault: Vault, url: str, old_is_gone: bool) -> None:
 
 
 async def _replace(out: Output, vault: Vault, url: str) -> None:
+    from kith_client.addresses import check_server_url
     from kith_client.lifecycle.forgetting import forget_at, pinned
-    from kith_client.transport import check_server_url
 
     place = await pinned(check_server_url(url), vault.clock)
     if place.host == vault.device.server.partition("://")[2]:

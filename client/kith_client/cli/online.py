@@ -45,6 +45,25 @@ def with_server(work: Callable[Concatenate[Vault, HomeServer, Output, P], Awaita
     return command
 
 
+def with_own_server(work: Callable[Concatenate[Vault, HomeServer, Output, P], Awaitable[None]]) -> Callable[P, None]:
+    """As `with_server`, at the server in this device's key file, whatever the vault's record says of another one."""
+
+    @functools.wraps(work)
+    def command(*args: P.args, **kwargs: P.kwargs) -> None:
+        chosen = settings()
+
+        async def on_server() -> None:
+            from kith_client.online import home_server
+            from kith_client.vault import Vault
+
+            async with await Vault.open(home_of(chosen), ask_passphrase) as vault, home_server(vault) as server:
+                await work(vault, server, Output(chosen), *args, **kwargs)
+
+        run_async(on_server())
+
+    return command
+
+
 def default_device_name() -> str:
     """What this machine calls itself."""
     import socket

@@ -157,7 +157,7 @@ async def _one_that_opens(
 
 def _where(out: Output, gathering: Gathering, candidate: Candidate, said: _Said) -> tuple[str, bytes]:
     """The server and the id: what the person said, else what the shares say."""
-    from kith_client.transport import url_of
+    from kith_client.addresses import url_of
 
     if said.server is not None and said.vault is not None:
         return said.server, said.vault

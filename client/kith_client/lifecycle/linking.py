@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Final
 
+from kith_client.addresses import check_server_url, url_of
 from kith_client.book.names import device_name
 from kith_client.errors import HeadMoved
 from kith_client.lifecycle.fetching import fetch_vault
@@ -26,7 +27,7 @@ from kith_client.sync.building import adding
 from kith_client.sync.pull import pull
 from kith_client.sync.push import commit, settle_pending
 from kith_client.sync.receiving import Progress, no_progress
-from kith_client.transport import HomeServer, check_server_url, url_of
+from kith_client.transport import HomeServer
 from kith_client.vault import Clock, Vault, system_clock
 from kith_protocol.chain import Chain
 from kith_protocol.commit import parse_commit

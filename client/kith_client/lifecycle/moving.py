@@ -7,11 +7,12 @@ history, nobody writes to the old server behind it, and whoever finds the new se
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import Final
 
 from kith_client.access import At
+from kith_client.addresses import check_server_url
 from kith_client.errors import HeadMoved, ServerRefused, ServerUnreachable
 from kith_client.lifecycle.filling import Filler, History, fill, history_of
 from kith_client.lifecycle.setup import pin_server
@@ -25,9 +26,9 @@ from kith_client.sync.pull import pull
 from kith_client.sync.push import commit, push_all, settle_pending
 from kith_client.sync.receiving import Progress, no_progress
 from kith_client.sync.telling import LEFT, OTHER
-from kith_client.transport import HomeServer, check_server_url
+from kith_client.transport import HomeServer
 from kith_client.vault import Vault
-from kith_protocol.errors import Alarm, AlarmCode, Refused
+from kith_protocol.errors import Alarm, AlarmCode, KithError, Refused
 from kith_protocol.mailbox import MailboxAddress
 from kith_protocol.relationship import RelationshipState
 
@@ -59,13 +60,27 @@ async def follow_home(vault: Vault) -> None:
     """Makes the server that the vault's record names the home server of this device.
 
     Fills it where the device that moved the vault did not come so far. Raises an `Alarm` where it shows another
-    history, or `ServerUnreachable`; then this device stays as it was, and writes to no server.
+    history, or `ServerUnreachable`; then this device stays as it was, and writes to no server. Before that it asks
+    where it is: a thief may have written the record, and the phrase have taken it back since.
     """
     for _ in range(_TRIES):
         place = here(vault.contents)
         if place is None or _is_home(vault, place):
             return
-        await _settle(vault, place)
+        try:
+            await _settle(vault, place)
+        except (Alarm, ServerRefused, ServerUnreachable):
+            if not await _is_taken_back(vault):
+                raise
+
+
+async def _is_taken_back(vault: Vault) -> bool:
+    """Whether the server in this device's key file has a newer record by now."""
+    before = here(vault.contents)
+    with suppress(KithError):
+        async with home_server(vault) as server:
+            await pull(vault, server)
+    return here(vault.contents) != before
 
 
 async def move(

@@ -18,7 +18,7 @@ from kith_client.lifecycle.paper import Found, Paper, PaperWork, Plan
 from kith_client.lifecycle.setup import check_unused, keep_keys, new_device, new_home, pin_server
 from kith_client.lifecycle.stolen import taking_back
 from kith_client.online import signed_in
-from kith_client.relations.homes import here
+from kith_client.relations.homes import Place, here
 from kith_client.relations.rekeying import demand_rekeys
 from kith_client.stamp import Contents, Edit, Stamp, the_one
 from kith_client.store.home import Home
@@ -95,8 +95,8 @@ async def recover(
             work = PaperWork(mirror, server, access, clock)
 
             async def decide(found: Found) -> Plan:
-                if also is nothing_else:
-                    _check_home(found.contents, server)
+                if also is nothing_else and not stolen:
+                    _check_home(found.contents, access)
                 agree(found.contents)
                 removed = _to_remove(found, wanted)
                 stamp = Stamp(clock(), device.id[:AUTHOR_BYTES], os.urandom)
@@ -118,10 +118,13 @@ async def recover(
     return Recovered(opened, names, stolen)
 
 
-def _check_home(contents: Contents, server: HomeServer) -> None:
+def _check_home(contents: Contents, access: Paper) -> None:
     home = here(contents)
-    if home is not None and home.host != server.host:
-        raise Refused("moved", f"This address book moved to {home.url}: recover it there.")
+    if home is not None and home != Place(access.server, access.fingerprint):
+        raise Refused(
+            "moved",
+            f"This address book moved to {home.url}: recover it there. If a thief said so, '--stolen' takes it back.",
+        )
 
 
 def _to_remove(found: Found, keep: tuple[str, ...]) -> frozenset[bytes]:

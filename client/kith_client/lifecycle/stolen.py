@@ -16,6 +16,7 @@ from kith_client.lifecycle.paper import Found, Paper, PaperWork, Plan, wrong_phr
 from kith_client.lifecycle.removing import newest_chain
 from kith_client.lifecycle.versions import read_histories
 from kith_client.online import signed_in
+from kith_client.relations.homes import Place
 from kith_client.relations.theft.changes import after_theft
 from kith_client.relations.theft.undoing import worth_keeping
 from kith_client.store.home import Home
@@ -45,8 +46,9 @@ async def remove_stolen(
     """Removes a stolen device, and those added since unless named in `keep`, and takes relationships back. How many
     were removed; none where an earlier attempt broke off after the removal.
 
-    `server` is signed in as this device. The sync that follows tells the peers. Raises `Refused` (`phrase-...`,
-    `wrong-phrase`, `this-device`, `device-removed` where the thief was faster and this device is none any more).
+    `server` is the one in this device's key file, signed in as this device; what the vault's own record says of
+    another one may be the thief's. The sync that follows tells the peers. Raises `Refused` (`phrase-...`,
+    `wrong-phrase`, `this-device`, `moved`; `device-removed` where the thief was faster, and this device is none now).
     """
     entropy = entropy_of(phrase)
     paper = await asyncio.to_thread(paper_keys, entropy)
@@ -89,7 +91,8 @@ async def taking_back(work: PaperWork, found: Found, plan: Plan, root: HybridSig
     found.check(plan.removed)
     gone = found.chain.removed | plan.removed
     histories = await read_histories(work, found, gone, worth_keeping)
-    after = await asyncio.to_thread(after_theft, found.contents, histories, work.stamp(), root, work.access.fingerprint)
+    place = Place(work.server.url, work.access.fingerprint)
+    after = await asyncio.to_thread(after_theft, found.contents, histories, work.stamp(), root, place)
     return replace(plan, edit={**after.edit, **plan.edit}, last=after.persona)
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
+from kith_client.addresses import check_server_url
 from kith_client.stamp import Contents, Edit, Stamp, the_one
 from kith_protocol.content import Content
 from kith_protocol.encoding import Value
@@ -125,10 +126,10 @@ def _former(value: Value) -> Former:
 
 def _place(url: str, fingerprint: bytes) -> Place:
     try:
-        host_of_url(url)
+        normal = check_server_url(url)
     except Refused:
         raise _damaged() from None
-    if len(fingerprint) != FINGERPRINT_BYTES:
+    if url != normal or len(fingerprint) != FINGERPRINT_BYTES:
         raise _damaged()
     return Place(url, fingerprint)
 

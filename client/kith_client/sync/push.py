@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterator, Mapping
 from typing import Final
 
 from kith_client.errors import HeadMoved, HomeMoved, ManyDeletions, ServerRefused
-from kith_client.relations.homes import here
+from kith_client.relations.homes import Place, here
 from kith_client.stamp import Edit
 from kith_client.store.mirror import PENDING, AcceptedPush
 from kith_client.sync.applying import MANY_DELETIONS
@@ -87,7 +87,7 @@ async def push_all(
 def check_home(vault: Vault, server: HomeServer) -> None:
     """Raises `HomeMoved` where the vault's own record says that it lives elsewhere."""
     home = here(vault.contents)
-    if home is not None and home.host != server.host:
+    if home is not None and home != Place(server.url, vault.device.fingerprint):
         raise HomeMoved(f"This address book lives on {home.host} now; run the command again, and it goes there.")
 
 

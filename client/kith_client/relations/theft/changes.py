@@ -9,7 +9,9 @@ from typing import Final
 from kith_client.book.layers import Layers
 from kith_client.relations import records
 from kith_client.relations.draft import Draft
+from kith_client.relations.homes import Place
 from kith_client.relations.records import InviteState
+from kith_client.relations.theft.home import settled_at
 from kith_client.relations.theft.personas import new_persona
 from kith_client.relations.theft.undoing import Version, undo
 from kith_client.stamp import Contents, Edit, Stamp, of_kind, overlay
@@ -39,25 +41,28 @@ def after_theft(
     histories: Mapping[bytes, Sequence[Version]],
     stamp: Stamp,
     root: HybridSignKey,
-    here: bytes,
+    place: Place,
 ) -> Afterwards:
     """Undoes what the removed devices wrote of relationships, revokes open invites, and makes a new persona.
 
-    `here` is the fingerprint of the home server in use.
+    `place` is the home server in use. Raises `Refused` (`moved`) where the person moved the vault to another one.
     """
-    undone = undo(contents, histories, stamp, here)
+    undone = undo(contents, histories, stamp)
     gone = {record for record, content in undone.edit.items() if content is None}
     left = {record: content for record, content in overlay(contents, undone.edit).items() if record not in gone}
+    home = settled_at(contents, left, stamp, place)
     draft = Draft(left, stamp)
     for invite in records.invites(left):
         if invite.state is InviteState.OPEN:
             draft.change(invite.id, {"state": InviteState.REVOKED.value})
     persona = _renewed(contents, histories, stamp, root)
     text = _text(left, undone.put_back, undone.strangers)
+    if home:
+        text += f" A removed device had said that the address book lives elsewhere; it lives on {place.host}."
     if len(draft.edit):
         text += " Your open invites are revoked; make new ones."
     draft.tell("alarm", next(record for record, content in persona.items() if content is not None), text)
-    return Afterwards({**undone.edit, **draft.edit}, persona, text)
+    return Afterwards({**undone.edit, **home, **draft.edit}, persona, text)
 
 
 def _renewed(

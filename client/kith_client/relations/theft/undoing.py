@@ -15,7 +15,6 @@ from typing import Final, Protocol
 from msgspec.structs import replace
 
 from kith_client.relations import records
-from kith_client.relations.homes import read_home
 from kith_client.relations.own_keys import Retired
 from kith_client.relations.records import FACET, FORMER, RECLAIM, SHARE, UNREADABLE_KIND, Channel, PeerRecord
 from kith_client.relations.rekeying import MAX_RETIRED, STANDING
@@ -68,15 +67,14 @@ def worth_keeping(content: Content) -> Content | None:
     return Content(content.kind, {name: unit for name, unit in content.units.items() if name in _CHANNEL_UNITS})
 
 
-def undo(contents: Contents, histories: Mapping[bytes, Sequence[Version]], stamp: Stamp, here: bytes) -> Undone:
-    """Goes through the versions of every record, oldest first; `here` is the fingerprint of the home server in use."""
+def undo(contents: Contents, histories: Mapping[bytes, Sequence[Version]], stamp: Stamp) -> Undone:
+    """Goes through the versions of every record, oldest first."""
     edit: Edit = {}
     strangers = set()
     for record, versions in histories.items():
         readable = [each for each in versions if _readable(each)]
         kind = next((each.content.kind for each in readable if each.content), "")
-        stands = contents.get(record)
-        if kind not in DECIDED or (kind == "home" and stands is not None and _is_here(stands, here)):
+        if kind not in DECIDED:
             continue
         edit[record] = _as_decided(readable, stamp)
         if kind == "peer" and readable[0].suspect:
@@ -96,11 +94,6 @@ def undo(contents: Contents, histories: Mapping[bytes, Sequence[Version]], stamp
     put_back = changed.intersection(peers) - strangers
     edit |= channels | _others_ended(contents, peers, stamp)
     return Undone(edit, tuple(sorted(put_back)), tuple(sorted(strangers.intersection(peers))))
-
-
-def _is_here(home: Content, here: bytes) -> bool:
-    """Whether the vault really lives where this record says."""
-    return home.kind == "home" and read_home(b"", home).here.fingerprint == here
 
 
 def _as_decided(versions: Sequence[Version], stamp: Stamp) -> Content | None:
