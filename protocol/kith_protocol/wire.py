@@ -103,7 +103,7 @@ class BeginFill(Statement, frozen=True):
     SIZES: ClassVar[Mapping[str, int]] = {"signature": SIGNATURE_BYTES}
 
     token: str
-    """Registration token; empty where registration is open. Used up when the vault is whole."""
+    """Registration token; empty where registration is open, or a fill of this vault began. Used up when it begins."""
     genesis: bytes
     keys: bytes
     member: Member

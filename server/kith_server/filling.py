@@ -15,6 +15,7 @@ from typing import Final
 from kith_protocol.errors import KithError
 from kith_protocol.moving import check_fill
 from kith_protocol.suite import digest
+from kith_protocol.tree import BUCKETS, Tree, bucket_hash
 from kith_protocol.wire import TOKEN_BYTES, BeginFill, FillGrant, Head, Register, split_frames
 from kith_server.chains import Chains
 from kith_server.config import Config
@@ -28,9 +29,9 @@ from kith_server.vaults import admission
 MAX_FILLS: Final = 16
 """Vaults on their way in at a time."""
 RESTING: Final = 10 * 60 * 1000
-"""Milliseconds without a part after which another may take a fill's place."""
+"""Milliseconds in which nothing came, and after which another may take a fill's place."""
 FILL_LIFETIME: Final = 24 * 3600 * 1000
-"""Milliseconds without a part after which a fill is dropped."""
+"""Milliseconds after which a fill is dropped that did not end."""
 
 
 class Fills:
@@ -52,16 +53,18 @@ class Fills:
         vault, genesis = await asyncio.to_thread(check_genesis, register, now)
         origin = self._config.host
         await asyncio.to_thread(check_fill, begin.statement, begin.signature, begin.member, vault.vault, origin, now)
-        needed = admission(self._config.registration, begin.token)
         token = secrets.token_bytes(TOKEN_BYTES)
-        filler = Filler(begin.member.id, digest(token), needed or b"", now)
         async with self._chains.lock(vault.vault):
             if await self._vaults.load(vault.vault) is not None:
                 raise vault_exists()
             # What the first commit changed, nothing, is known: lists may begin behind it.
-            await self._begin(replace(vault, horizon=0), genesis, filler, anew=begin.anew)
+            await self._begin(replace(vault, horizon=0), genesis, begin, digest(token), now)
             fill = await self._found(vault.vault)
         return FillGrant(token, fill.place.chain.number, fill.place.record)
+
+    async def check(self, vault: bytes, token: bytes) -> None:
+        """Raises `HttpRefusal` 401 where this is not the token of a fill: before anything of it is read."""
+        _check_token(await self._store.token(vault), token)
 
     async def add(self, vault: bytes, token: bytes, body: bytes | bytearray) -> Head:
         """Stores a part, and answers with the commit that was reached."""
@@ -76,11 +79,11 @@ class Fills:
         """Makes the vault visible where it is whole. What does not add up is dropped."""
         async with self._chains.lock(vault):
             fill = await self._of(vault, token)
-            hashes = await self._store.hashes(vault)
+            tree = await self._tree(vault)
             try:
-                tree = await asyncio.to_thread(check_end, fill.place.chain, head, fill.filler.member, hashes)
+                check_end(fill.place.chain, head, fill.filler.member, tree)
             except KithError:
-                await self._vaults.delete(vault)
+                await self._drop(vault, fill.filler.touched)
                 raise
             await self._store.finish(vault, b"".join(tree.buckets))
             self._chains.drop(vault)
@@ -88,25 +91,39 @@ class Fills:
 
     async def sweep(self) -> None:
         """Drops what nobody goes on with."""
-        for vault, touched in await self._store.idle():
-            if touched < self._clock() - FILL_LIFETIME:
-                await self._drop(vault)
+        for vault, touched, begun in await self._store.idle():
+            if begun < self._clock() - FILL_LIFETIME:
+                await self._drop(vault, touched)
 
-    async def _begin(self, vault: StoredVault, genesis: StoredCommit, filler: Filler, *, anew: bool) -> None:
-        before = await self._store.find(vault.vault)
-        if before is not None and before.filler.member == filler.member and not anew:
-            await self._store.go_on(vault.vault, filler.token, filler.touched)
+    async def _begin(self, vault: StoredVault, genesis: StoredCommit, begin: BeginFill, token: bytes, now: int) -> None:
+        member, before = begin.member.id, await self._store.find(vault.vault)
+        if before is None:
+            needed = admission(self._config.registration, begin.token) or b""
+            filler = Filler(member, token, needed, now, now)
+        elif before.filler.member == member and not begin.anew:
+            await self._store.go_on(vault.vault, token)
             return
-        if before is not None:
-            self._check_precedence(before, filler)
-            await self._vaults.delete(vault.vault)
+        else:  # this vault was let in already
+            self._check_precedence(before, member, now)
+            begun = before.filler.begun if before.filler.member == member else now
+            filler = Filler(member, token, before.filler.admission, now, begun)
+            await self._drop(vault.vault, before.filler.touched)
         await self._make_room()
         await self._store.begin(vault, genesis, filler, room=self._config.quotas.vaults)
 
-    def _check_precedence(self, before: StoredFill, filler: Filler) -> None:
+    async def _tree(self, vault: bytes) -> Tree:
+        """The tree of the records that came; one bucket in memory at a time."""
+        found: dict[int, bytes] = {}
+        for bucket in range(BUCKETS):
+            rows = await self._vaults.bucket_rows(vault, frozenset({bucket}))
+            if rows:
+                found[bucket] = await asyncio.to_thread(bucket_hash, [(row.record, row.hash) for row in rows])
+        return Tree().with_buckets(found)
+
+    def _check_precedence(self, before: StoredFill, member: bytes, now: int) -> None:
         """The paper key comes first; of devices, who came first, as long as it goes on. Raises `HttpRefusal` 409."""
-        holds = before.filler.member != filler.member and before.filler.touched > filler.touched - RESTING
-        if holds and filler.member != before.place.chain.paper:
+        holds = before.filler.member != member and before.filler.touched > now - RESTING
+        if holds and member != before.place.chain.paper:
             raise HttpRefusal(
                 409, "fill-busy", "Another device brings this vault here now; try again later.", retry_after=600
             )
@@ -115,16 +132,17 @@ class Fills:
         fills = await self._store.idle()
         if len(fills) < MAX_FILLS:
             return
-        vault, touched = fills[0]
-        if touched > self._clock() - RESTING:
+        vault, touched, _ = fills[0]
+        if touched > self._clock() - RESTING or not await self._drop(vault, touched):
             raise Busy("Too many vaults are being moved here now; try again later.", retry_after=600)
-        await self._vaults.delete(vault)
 
-    async def _drop(self, vault: bytes) -> None:
-        async with self._chains.lock(vault):
-            fill = await self._store.find(vault)
-            if fill is not None and fill.filler.touched < self._clock() - FILL_LIFETIME:
-                await self._vaults.delete(vault)
+    async def _drop(self, vault: bytes, touched: int) -> bool:
+        """False where it went on, or was finished, meanwhile."""
+        if not await self._store.drop(vault, touched):
+            return False
+        while await self._vaults.sweep():
+            pass
+        return True
 
     async def _found(self, vault: bytes) -> StoredFill:
         fill = await self._store.find(vault)
@@ -135,6 +153,10 @@ class Fills:
     async def _of(self, vault: bytes, token: bytes) -> StoredFill:
         """The fill with this token. Raises `HttpRefusal` 401."""
         fill = await self._found(vault)
-        if not hmac.compare_digest(fill.filler.token, digest(token)):
-            raise no_session()
+        _check_token(fill.filler.token, token)
         return fill
+
+
+def _check_token(hash_: bytes | None, token: bytes) -> None:
+    if hash_ is None or not hmac.compare_digest(hash_, digest(token)):
+        raise no_session()

@@ -6,7 +6,7 @@ whole shows, the tree and whether the filler is a member, is checked at the end.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final, NoReturn
 
@@ -51,6 +51,8 @@ class Part:
     """(number of the commit that wrote it, row, sealed record)."""
     deleted: list[tuple[int, bytes]] = field(default_factory=list)
     """(number of the commit that deleted it, record)."""
+    listed: Mapping[bytes, bytes] = field(default_factory=dict)
+    """What the list of the last commit says: record → hash."""
 
 
 def check_part(place: Place, frames: Iterable[Frame], now: int) -> Part:
@@ -59,7 +61,7 @@ def check_part(place: Place, frames: Iterable[Frame], now: int) -> Part:
     Raises `Refused` (the chain's codes, `wrong-changes`, `wrong-records`, `wrong-epoch`, `undecodable`),
     `LimitExceeded`, `DecodingError`, `BadKey`.
     """
-    part = Part(place)
+    part = Part(place, listed=_listed(place.changes))
     for frame in frames:
         if isinstance(frame, FeedCommit):
             _take_commit(part, frame, now)
@@ -71,8 +73,8 @@ def check_part(place: Place, frames: Iterable[Frame], now: int) -> Part:
     return part
 
 
-def check_end(chain: Chain, head: Head, member: bytes, hashes: dict[bytes, bytes]) -> Tree:
-    """Whether the vault is whole and the filler is a member of it. The tree of its records.
+def check_end(chain: Chain, head: Head, member: bytes, tree: Tree) -> None:
+    """Whether the vault is whole and the filler is a member of it; `tree` is that of the records that came.
 
     Raises `Refused` (`fork`, `unknown-member`, `wrong-tree`).
     """
@@ -80,10 +82,8 @@ def check_end(chain: Chain, head: Head, member: bytes, hashes: dict[bytes, bytes
         _refuse("fork", "What came does not lead to the head that was named.")
     if member not in chain.members:
         _refuse("unknown-member", "Only a member can fill a server with a vault.")
-    tree = Tree.of(hashes)
     if tree.root != chain.tree:
         _refuse("wrong-tree", "The records do not add up to what the last commit names.")
-    return tree
 
 
 def _take_commit(part: Part, frame: FeedCommit, now: int) -> None:
@@ -93,8 +93,8 @@ def _take_commit(part: Part, frame: FeedCommit, now: int) -> None:
     if frame.changes:
         if digest(frame.changes) != commit.body.changes:
             _refuse("wrong-changes", "The change list is not the one that the commit names.")
-        listed = decode(frame.changes, ChangeList).changes
-        part.deleted += [(number, record) for record, hash_ in listed if hash_ == DELETED]
+        part.listed = _listed(frame.changes)
+        part.deleted += [(number, record) for record, hash_ in part.listed.items() if hash_ == DELETED]
     elif horizon == number - 1:
         horizon = number
     else:
@@ -109,7 +109,7 @@ def _take_record(part: Part, record: bytes, sealed: bytes) -> None:
         raise LimitExceeded(f"A record has at most {MAX_RECORD_BYTES} bytes.")
     if place.written and record <= place.record:
         _refuse("wrong-records", "The records of a commit are not in order, or one comes twice.")
-    if place.changes and dict(decode(place.changes, ChangeList).changes).get(record) != hash_:
+    if place.changes and part.listed.get(record) != hash_:
         _refuse("wrong-records", "A record is not the one that the change list names.")
     if read_header(sealed) != (SUITE, place.chain.epoch):
         _refuse("wrong-epoch", "A record is not sealed in the suite and epoch of its commit.")
@@ -118,6 +118,10 @@ def _take_record(part: Part, record: bytes, sealed: bytes) -> None:
         raise LimitExceeded("A commit comes with more records than it can have.")
     part.records.append((place.chain.number, RecordRow(record, hash_, len(sealed)), sealed))
     part.after = replace(place, record=record, written=written, weight=weight)
+
+
+def _listed(changes: bytes) -> Mapping[bytes, bytes]:
+    return dict(decode(changes, ChangeList).changes) if changes else {}
 
 
 def _refuse(code: str, message: str) -> NoReturn:

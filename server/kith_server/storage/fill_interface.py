@@ -17,9 +17,11 @@ class Filler:
     token: bytes
     """SHA-256 of the token for the parts."""
     admission: bytes
-    """SHA-256 of the registration token; empty where none was asked for."""
+    """SHA-256 of the registration token that was used up for it; empty where none was asked for."""
     touched: int
-    """When the last part came, in milliseconds since 1970."""
+    """When something of the vault came last, in milliseconds since 1970."""
+    begun: int
+    """Likewise, when the fill began."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,20 +39,24 @@ class FillStore(Protocol):
         """The fill of this vault; None where there is none."""
 
     async def begin(self, vault: StoredVault, genesis: StoredCommit, filler: Filler, *, room: int) -> None:
-        """Begins a fill with the first commit. Raises `Refused` (`registration-token`, `registration-full`,
-        `vault-exists`)."""
+        """Begins a fill with the first commit, and uses its registration token up. Raises `Refused`
+        (`registration-token`, `registration-full`, `vault-exists`)."""
 
-    async def go_on(self, vault: bytes, token: bytes, now: int) -> None:
+    async def token(self, vault: bytes) -> bytes | None:
+        """SHA-256 of the token for the parts of this vault; None where there is no fill."""
+
+    async def go_on(self, vault: bytes, token: bytes) -> None:
         """The same filler goes on with another token (its SHA-256)."""
 
     async def add(self, vault: bytes, part: Part, *, quota: int, now: int) -> None:
-        """Stores a part, all or nothing. Raises `Refused` (`quota-exceeded`)."""
-
-    async def hashes(self, vault: bytes) -> dict[bytes, bytes]:
-        """Id → SHA-256 of all records that stand."""
+        """Stores a part, all or nothing. Raises `Refused` (`quota-exceeded`), and `session` where the fill is gone."""
 
     async def finish(self, vault: bytes, buckets: bytes) -> None:
-        """Makes the vault visible, with what was counted. Raises `Refused` (`registration-token`)."""
+        """Makes the vault visible, with what was counted. Raises `Refused` (`session`) where the fill is gone."""
 
-    async def idle(self) -> list[tuple[bytes, int]]:
-        """All fills, (vault, when it was touched), the one that rests longest first."""
+    async def drop(self, vault: bytes, touched: int) -> bool:
+        """Gives up a fill that was touched at that time last, and gives its registration token back; the vault is then
+        being deleted (`VaultStore.sweep`). False, and nothing is done, where it was finished or touched since."""
+
+    async def idle(self) -> list[tuple[bytes, int, int]]:
+        """All fills, (vault, touched, begun), the one that rests longest first."""

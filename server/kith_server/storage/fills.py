@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from kith_protocol.chain import freeze_chain, thaw_chain
-from kith_server.errors import HttpRefusal, not_found, vault_exists
+from kith_server.errors import HttpRefusal, no_session, vault_exists
 from kith_server.filling_rules import Part, Place
 from kith_server.storage.database import Database
 from kith_server.storage.fill_interface import Filler, StoredFill
@@ -36,65 +36,88 @@ class SqliteFills:
             if connection.execute("SELECT 1 FROM vaults WHERE vault = ?", (vault.vault,)).fetchone():
                 raise vault_exists()
             if filler.admission:
-                known = connection.execute("SELECT 1 FROM tokens WHERE token = ?", (filler.admission,)).fetchone()
-                if known is None:
-                    raise HttpRefusal(403, "registration-token", "This registration token is not known, or was used.")
+                use_token(connection, filler.admission)
             insert_vault(connection, vault, genesis, room)
             connection.execute("UPDATE vaults SET closed = ? WHERE vault = ?", (FILLING, vault.vault))
-            row = (vault.vault, filler.member, filler.token, filler.admission, filler.touched)
-            connection.execute("INSERT INTO fills VALUES (?, ?, ?, ?, ?, x'', 0, 0)", row)
+            row = (vault.vault, filler.member, filler.token, filler.admission, filler.touched, filler.begun)
+            connection.execute("INSERT INTO fills VALUES (?, ?, ?, ?, ?, x'', 0, 0, ?)", row)
 
         await self._database.write(work)
 
-    async def go_on(self, vault: bytes, token: bytes, now: int) -> None:
+    async def token(self, vault: bytes) -> bytes | None:
+        def work(connection: Connection) -> bytes | None:
+            row = connection.execute("SELECT token FROM fills WHERE vault = ?", (vault,)).fetchone()
+            return row[0] if row else None
+
+        return await self._database.read(work)
+
+    async def go_on(self, vault: bytes, token: bytes) -> None:
         def work(connection: Connection) -> None:
-            connection.execute("UPDATE fills SET token = ?, touched = ? WHERE vault = ?", (token, now, vault))
+            connection.execute("UPDATE fills SET token = ? WHERE vault = ?", (token, vault))
 
         await self._database.write(work)
 
     async def add(self, vault: bytes, part: Part, *, quota: int, now: int) -> None:
         await self._database.write(lambda connection: _add(connection, vault, part, quota, now))
 
-    async def hashes(self, vault: bytes) -> dict[bytes, bytes]:
-        def work(connection: Connection) -> dict[bytes, bytes]:
-            return dict(connection.execute("SELECT record, hash FROM records WHERE vault = ?", (vault,)).fetchall())
-
-        return await self._database.read(work)
-
     async def finish(self, vault: bytes, buckets: bytes) -> None:
         def work(connection: Connection) -> None:
-            fill = connection.execute("SELECT admission FROM fills WHERE vault = ?", (vault,)).fetchone()
-            if fill is None:
-                raise not_found("fill")
-            if fill[0]:
-                use_token(connection, fill[0])
+            _require(connection, vault)
             connection.execute("DELETE FROM fills WHERE vault = ?", (vault,))
             connection.execute("UPDATE vaults SET closed = 0, buckets = ? WHERE vault = ?", (buckets, vault))
 
         await self._database.write(work)
 
-    async def idle(self) -> list[tuple[bytes, int]]:
-        def work(connection: Connection) -> list[tuple[bytes, int]]:
-            return connection.execute("SELECT vault, touched FROM fills ORDER BY touched").fetchall()
+    async def drop(self, vault: bytes, touched: int) -> bool:
+        def work(connection: Connection) -> bool:
+            closing = (
+                "UPDATE vaults SET closed = 1 WHERE vault = ?1 AND closed = ?2"
+                " AND EXISTS (SELECT 1 FROM fills WHERE vault = ?1 AND touched = ?3)"
+            )
+            if connection.execute(closing, (vault, FILLING, touched)).rowcount != 1:
+                return False
+            giving_back = (
+                "INSERT OR IGNORE INTO tokens (token, created)"
+                " SELECT admission, begun FROM fills WHERE vault = ? AND length(admission) > 0"
+            )
+            connection.execute(giving_back, (vault,))
+            connection.execute("DELETE FROM fills WHERE vault = ?", (vault,))
+            return True
+
+        return await self._database.write(work)
+
+    async def idle(self) -> list[tuple[bytes, int, int]]:
+        def work(connection: Connection) -> list[tuple[bytes, int, int]]:
+            return connection.execute("SELECT vault, touched, begun FROM fills ORDER BY touched").fetchall()
 
         return await self._database.read(work)
 
 
 def _find(connection: Connection, vault: bytes) -> StoredFill | None:
     row = connection.execute(
-        "SELECT f.member, f.token, f.admission, f.touched, f.record, f.written, f.weight, v.chain, v.horizon, c.changes"
+        "SELECT f.member, f.token, f.admission, f.touched, f.begun, f.record, f.written, f.weight, v.chain, v.horizon,"
+        " c.changes"
         " FROM fills f JOIN vaults v ON v.vault = f.vault JOIN commits c ON c.vault = f.vault AND c.number = v.number"
         " WHERE f.vault = ? AND v.closed = ?",
         (vault, FILLING),
     ).fetchone()
     if row is None:
         return None
-    record, written, weight, chain, horizon, changes = row[4:]
+    record, written, weight, chain, horizon, changes = row[5:]
     place = Place(thaw_chain(chain), horizon, changes, record or bytes(16), written, weight)
-    return StoredFill(Filler(*row[:4]), place)
+    return StoredFill(Filler(*row[:5]), place)
+
+
+def _require(connection: Connection, vault: bytes) -> None:
+    """A fill that is still one. Raises `HttpRefusal` 401."""
+    if connection.execute("SELECT 1 FROM vaults WHERE vault = ? AND closed = ?", (vault, FILLING)).fetchone() is None:
+        raise no_session()
 
 
 def _add(connection: Connection, vault: bytes, part: Part, quota: int, now: int) -> None:
+    _require(connection, vault)
+    if not part.commits and not part.records:
+        return  # what brings nothing does not hold the place
     for commit in part.commits:
         insert_commit(connection, vault, commit)
     written = {row.record: number for number, row, _ in part.records}
