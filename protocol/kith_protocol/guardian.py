@@ -70,7 +70,7 @@ class GuardState(IntEnum):
 
 
 class GuardAnswer(Statement, frozen=True, tag=10):
-    """A guardian tells how things stand. Of one split the highest state counts, of all splits the highest `given`."""
+    """A guardian tells how things stand. Of one split the highest state counts."""
 
     made: int
     """Of the split that it is about."""

@@ -68,3 +68,14 @@ class Draft:
         told.append(text)
         self.add("issue", {"kind": kind, "text": text, "at": self.stamp.now, "about": about})
         return True
+
+    def keep_told(self, record: bytes, kind: str, about: bytes, text: str) -> bool:
+        """One issue with an id of its own that is brought up to date; False where it says so already.
+
+        Nothing else keeps it from being told: whoever asks bounds how many ids there are.
+        """
+        before = self.contents.get(record)
+        if before is not None and before.value("text") == text:
+            return False
+        self.add("issue", {"kind": kind, "text": text, "at": self.stamp.now, "about": about}, record)
+        return True

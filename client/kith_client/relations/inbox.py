@@ -51,6 +51,11 @@ class Inbox:
         if self.draft.tell(kind, about, text):
             self.issues.append(text)
 
+    def keep_told(self, record: bytes, kind: str, about: bytes, text: str) -> None:
+        """The same for an issue that is brought up to date, whatever else is there."""
+        if self.draft.keep_told(record, kind, about, text):
+            self.issues.append(text)
+
     @property
     def outcome(self) -> TakenIn:
         layers = Layers(self.draft.contents)  # once: reading names goes through the whole address book

@@ -16,10 +16,11 @@ from kith_client.relations.outgoing import outgoing
 from kith_client.relations.rekeying import DAY
 from kith_client.relations.soundness import is_sound
 from kith_client.relations.upkeep import plan
+from kith_client.stamp import of_kind
 from kith_protocol import labels
 from kith_protocol.encoding import Value, encode
 from kith_protocol.errors import Refused, Undecryptable
-from kith_protocol.guardian import Guard, GuardianShare, Release, SignedShare
+from kith_protocol.guardian import MAX_GIVEN, MAX_TIME, Guard, GuardianShare, Release, SignedShare
 from kith_protocol.phrase import paper_keys, phrase_of
 from kith_protocol.suite import HybridSignKey, seal
 from tests.client.relations.guardians import (
@@ -240,7 +241,9 @@ DAMAGED = [
     ("split", {"made": "yesterday", "needed": 2}),
     ("split", {"made": 1, "needed": True}),
     ("split", {"made": 1, "needed": 2, "guardian/xyz": True}),
-    ("split", {"made": 1, "needed": 2, "answer/" + "00" * 16: [9, 0, 0]}),
+    ("split", {"made": 1, "needed": 2, "answer/" + "00" * 16: [9, []]}),
+    ("split", {"made": 1, "needed": 2, "answer/" + "00" * 16: [2, [[1, 2**53 + 1]]]}),
+    ("split", {"made": 1, "needed": 2, "answer/" + "00" * 16: [2, [7]]}),
     ("guarding", {"person": 7}),
     ("guarding", {"person": b"p", "words": b"no text"}),
     ("guarding", {"person": b"p", "given/00": "never"}),
@@ -261,3 +264,60 @@ def test_a_damaged_line_of_a_channel_is_noticed(world: World) -> None:
     draft = Draft(anna.contents, anna.stamp())
     draft.change(channel.id, {"line/guard": [1, b""]})
     assert not is_sound(channel.id, draft.contents[channel.id])
+
+
+def test_a_thief_cannot_silence_the_alarm_about_shares_that_are_handed_out(world: World) -> None:
+    """Neither by what she writes in the vault, nor by what she says once as a guardian."""
+    arrived(world)
+    anna, bob = world["anna"], world["bob"]
+    (made,) = splits.splits(anna.contents)
+    draft = Draft(anna.contents, anna.stamp())
+    lies: list[Value] = [[MAX_GIVEN, MAX_TIME - n] for n in range(splits.MAX_HEARD)]
+    draft.change(made.id, {splits.ANSWER + anna.peer_named("Bob Kay").hex(): [2, lies]})
+    anna.commit(draft.edit)
+    give(bob)
+    world.settle()
+    assert any("handed out" in issue for issue in anna.issues)
+    anna.issues.clear()
+    split(world)
+    world.settle()
+    give(bob)
+    world.settle()
+    assert any("handed out" in issue for issue in anna.issues)
+
+
+def test_every_handing_out_is_an_alarm_however_many_were_told_before(world: World) -> None:
+    """One issue of the guardian and the split, that is brought up to date."""
+    arrived(world)
+    anna, bob = world["anna"], world["bob"]
+    for _ in range(6):
+        give(bob)
+        world.settle()
+    assert len(anna.issues) == 6
+    assert "6 times" in anna.issues[-1]
+    told = [c.value("text") for c in of_kind(anna.contents, "issue").values() if "handed out" in str(c.value("text"))]
+    assert told == anna.issues[-1:]
+
+
+def test_an_answer_that_a_server_plays_again_is_no_alarm_once_more(world: World) -> None:
+    arrived(world)
+    anna, bob = world["anna"], world["bob"]
+    give(bob)
+    world.settle()
+    late = list(anna.server.seen)
+    give(bob)
+    world.settle()
+    anna.issues.clear()
+    anna.take(late)
+    assert anna.issues == []
+
+
+def test_a_guardian_who_was_released_in_silence_is_an_alarm(world: World) -> None:
+    arrived(world)
+    anna = world["anna"]
+    anna_says(world, "bob", Release(2**53))
+    world.settle()
+    assert states(anna)["bob"] == "released"
+    (issue,) = anna.issues
+    assert "Bob Kay heard in your name that they are your guardian no more" in issue
+    assert "'kith guardians add' makes new shares" in issue

@@ -13,6 +13,7 @@ from typing import Final
 from kith_client.book.layers import Layers
 from kith_client.relations import records
 from kith_client.relations.draft import Draft
+from kith_client.relations.guardians.alarms import tell_of_handing_out, tell_of_state
 from kith_client.relations.inbox import Inbox
 from kith_client.relations.joining import is_connected, open_channels, persona_in
 from kith_client.relations.records import Channel
@@ -20,7 +21,7 @@ from kith_client.stamp import Contents, Edit, Stamp, of_kind
 from kith_protocol.content import Content
 from kith_protocol.encoding import Value
 from kith_protocol.errors import DecodingError, Refused
-from kith_protocol.guardian import Guard, GuardAnswer, GuardState, Release, seal_share
+from kith_protocol.guardian import MAX_GIVEN, MAX_TIME, Guard, GuardAnswer, GuardState, Release, seal_share
 from kith_protocol.phrase import entropy_of, paper_keys, root_key
 from kith_protocol.splitting import MAX_SHARES, MIN_NEEDED, split_entropy
 
@@ -31,7 +32,9 @@ GUARDIAN: Final = "guardian/"
 SEALED: Final = "sealed/"
 """The share, which only that guardian can open; until it answered."""
 ANSWER: Final = "answer/"
-"""What the guardian said last."""
+"""What the guardian said: the highest state, and every handing out that was told (how often by then, and when)."""
+MAX_HEARD: Final = 16
+"""Of these, the newest are kept."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +42,17 @@ class Answer:
     """What a guardian said of its share."""
 
     state: GuardState
-    given: int
-    given_at: int
+    heard: tuple[tuple[int, int], ...] = ()
+    """(how often it was handed out by then, when), oldest first."""
+
+    @property
+    def given(self) -> int:
+        """How often it was handed out, by the newest that was told."""
+        return self.heard[-1][0] if self.heard else 0
+
+    @property
+    def given_at(self) -> int:
+        return self.heard[-1][1] if self.heard else 0
 
     @property
     def is_over(self) -> bool:
@@ -176,22 +188,26 @@ def drop_void_shares(draft: Draft) -> None:
 def take_answer(inbox: Inbox, channel: Channel, message: GuardAnswer) -> None:
     """A guardian says how things stand; a share that it handed out is an alarm."""
     peer, known = channel.peer, splits(inbox.draft.contents)
-    before = max((split.answers[peer].given for split in known if peer in split.answers), default=0)
+    handing = (message.given, message.given_at)
+    # No highest number: a thief would set it, and no handing out were ever told again.
+    is_told = any(handing in split.answers[peer].heard for split in known if peer in split.answers)
+    is_handed_out = bool(message.given) and not is_told
     split = next((each for each in known if each.made == message.made and peer in each.guardians), None)
     heard = split.answers.get(peer) if split is not None else None
     news = split is not None and (heard is None or message.state > heard.state)
-    if split is not None and (news or message.given > before):
+    if split is not None and (news or is_handed_out):
         state = message.state if heard is None else max(message.state, heard.state)
-        given = max((message.given, message.given_at), (heard.given, heard.given_at) if heard else (0, 0))
-        said: list[Value] = [int(state), *given]
+        all_heard = {*(heard.heard if heard else ()), *([handing] if message.given else [])}
+        kept: list[Value] = [list(each) for each in sorted(all_heard, key=_by_time)[-MAX_HEARD:]]
+        said: list[Value] = [int(state), kept]
         # The guardian has it, or never will: no device of mine needs to keep it.
         inbox.draft.change(split.id, {ANSWER + peer.hex(): said}, without=[SEALED + peer.hex()])
-    if message.given > before:
-        needed = split.needed if split is not None else MIN_NEEDED
-        inbox.tell("alarm", channel.id, _handed_out(_name(inbox, peer), message.given, needed))
+    if is_handed_out:
+        which, needed = (split.id, split.needed) if split is not None else (b"", MIN_NEEDED)
+        tell_of_handing_out(inbox, channel, which, _name(inbox, peer), message.given, needed)
         inbox.event(peer, "handed out the share of your recovery phrase")
-    if news:
-        _tell(inbox, channel, message.state)
+    if split is not None and news:
+        _tell(inbox, channel, split, message.state, is_current=split is known[0])
 
 
 def list_guardians(contents: Contents) -> list[GuardianRow]:
@@ -221,30 +237,16 @@ def _name(inbox: Inbox, peer: bytes) -> str:
     return Layers(inbox.draft.contents).peer_names(peer)[0]
 
 
-def _tell(inbox: Inbox, channel: Channel, state: GuardState) -> None:
-    again = "'kith guardians add' makes new shares for all who stay."
+def _tell(inbox: Inbox, channel: Channel, split: Split, state: GuardState, *, is_current: bool) -> None:
     if state is GuardState.KEPT:
         inbox.event(channel.peer, "keeps a share of your recovery phrase")
-    elif state is GuardState.RESIGNED:
-        inbox.tell(
-            "alarm", channel.id, f"{_name(inbox, channel.peer)} does not want to be your guardian any more. {again}"
-        )
-    elif state is GuardState.UNREADABLE:
-        inbox.tell(
-            "alarm",
-            channel.id,
-            f"{_name(inbox, channel.peer)} could not open the share of your recovery phrase. {again}",
-        )
+    elif is_current and split.has(channel.peer):
+        tell_of_state(inbox, channel, split.id, _name(inbox, channel.peer), state)
 
 
-def _handed_out(name: str, given: int, needed: int) -> str:
-    again = "" if given == 1 else f" once more ({given} times by now)"
-    return (
-        f"{name} handed out the share of your recovery phrase{again}. If you asked for it, all is well. If you did "
-        f"not, somebody pretends to be you: call {name} and your other guardians now, so that nobody gives more. "
-        f"Whoever has {needed} shares can read your address book and speak in your name; then only a new address book "
-        "helps, and your peers have to hear of it from you in person."
-    )
+def _by_time(handing: tuple[int, int]) -> tuple[int, int]:
+    given, given_at = handing
+    return given_at, given
 
 
 def _channel(contents: Contents, peer: bytes) -> Channel:
@@ -265,8 +267,16 @@ def _by_peer(content: Content, prefix: str) -> Iterator[tuple[bytes, Value]]:
 
 def _answer(value: Value) -> Answer:
     match value:
-        case [int(state), int(given), int(given_at)] if state in list(GuardState):
-            return Answer(GuardState(state), given, given_at)
+        case [int(state), list(heard)] if state in list(GuardState):
+            return Answer(GuardState(state), tuple(sorted((_handing(each) for each in heard), key=_by_time)))
+        case _:
+            raise _damaged()
+
+
+def _handing(value: Value) -> tuple[int, int]:
+    match value:
+        case [int(given), int(given_at)] if 0 < given <= MAX_GIVEN and 0 < given_at <= MAX_TIME:
+            return given, given_at
         case _:
             raise _damaged()
 
