@@ -13,6 +13,10 @@ MAX_AMOUNT: Final = 10_000
 """Days, weeks, months or years ahead; more is a slip of the hand."""
 
 _DAY_MS: Final = 86_400_000
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_FIRST_SECOND: Final = (datetime.min.replace(tzinfo=UTC) - _EPOCH) // timedelta(seconds=1)
+_LAST_SECOND: Final = (datetime.max.replace(tzinfo=UTC) - _EPOCH) // timedelta(seconds=1)
+_ISO_LENGTH: Final = len("1970-01-01T00:00:00Z")
 _WEEKDAYS: Final = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 _NEAR: Final = {"today": 0, "tomorrow": 1, "yesterday": -1}
 _UNITS: Final = {"d": "day", "day": "day", "w": "week", "week": "week", "m": "month", "month": "month", "mo": "month",
@@ -73,12 +77,16 @@ def add_months(day: date, months: int) -> date:
 
 def date_of(milliseconds: int) -> date:
     """The day (UTC) of a time in milliseconds since 1970."""
-    return datetime.fromtimestamp(milliseconds / 1000, UTC).date()
+    return date.fromisoformat(iso_time(milliseconds)[:10])
 
 
 def iso_time(milliseconds: int) -> str:
-    """A time in milliseconds since 1970 as ISO 8601 in UTC, to the second."""
-    return datetime.fromtimestamp(milliseconds // 1000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    """A time in milliseconds since 1970 as ISO 8601 in UTC, to the second.
+
+    A time beyond the calendar, as a record of a thief may have it, is shown as the calendar's end.
+    """
+    seconds = min(max(milliseconds // 1000, _FIRST_SECOND), _LAST_SECOND)
+    return (_EPOCH + timedelta(seconds=seconds)).strftime("%Y-%m-%dT%H:%M:%SZ").zfill(_ISO_LENGTH)
 
 
 def milliseconds_of(day: date) -> int:

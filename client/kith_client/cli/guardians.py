@@ -224,7 +224,7 @@ def _mine(contents: Contents) -> list[dict[str, Any]]:
             "since": iso_time(row.since),
             "state": row.state,
             "given": row.given,
-            "given_at": _when(row.given_at) if row.given else None,
+            "given_at": iso_time(row.given_at) if row.given else None,
         }
         for row in splits.list_guardians(contents)
         if row.peer in contents
@@ -261,13 +261,5 @@ def _show(out: Output, mine: list[dict[str, Any]], others: list[dict[str, Any]],
 
 
 def _given(row: dict[str, Any]) -> str:
-    last = (row["given_at"] or "?")[:10]
+    last = (row["given_at"] or "")[:10]
     return {0: "", 1: f"once, {last}"}.get(row["given"], f"{row['given']} times, last {last}")
-
-
-def _when(milliseconds: int) -> str | None:
-    """A time that a peer named, which may be beyond all calendars."""
-    try:
-        return iso_time(milliseconds)
-    except (ValueError, OverflowError, OSError):
-        return None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 
 import pytest
 from hypothesis import given
@@ -119,3 +119,13 @@ def test_a_weekday_is_the_next_one_and_never_today(today: date, name: str) -> No
 def test_days_and_milliseconds_are_each_other_s_reverse(day: date) -> None:
     assert date_of(milliseconds_of(day)) == day
     assert iso_time(milliseconds_of(day)) == f"{day.isoformat()}T00:00:00Z"
+
+
+@given(st.integers(-(2**63), 2**63))
+def test_every_time_that_a_record_may_hold_can_be_shown(milliseconds: int) -> None:
+    """A thief, or a broken clock, writes times beyond all calendars: shown as the end of the calendar."""
+    shown = iso_time(milliseconds)
+    assert len(shown) == len("1970-01-01T00:00:00Z")
+    assert shown[:10] == date_of(milliseconds).isoformat()
+    in_calendar = datetime.fromisoformat(shown).timestamp()
+    assert abs(in_calendar - milliseconds / 1000) < 1 or shown[:4] in ("0001", "9999")

@@ -66,11 +66,11 @@ def test_a_time_beyond_all_calendars_breaks_no_list(kith: Kith, world: World) ->
     content = anna.contents[split.id]
     answer = splits.ANSWER + anna.peer_named("Bob Kay").hex()
     anna.contents[split.id] = type(content)(
-        content.kind, {**content.units, answer: stamp.unit([2, 1, 2**53])}, content.extra
+        content.kind, {**content.units, answer: stamp.unit([2, [[1, 2**53]]])}, content.extra
     )
     sit_at(kith, anna)
-    assert {each["given_at"] for each in kith.do("guardians")["guardians"]} == {None}
-    assert "once, ?" in kith("guardians").out
+    assert {each["given_at"] for each in kith.do("guardians")["guardians"]} == {None, "9999-12-31T23:59:59Z"}
+    assert "once, 9999-12-31" in kith("guardians").out
 
 
 def test_a_preview_shows_that_a_peer_is_a_guardian(kith: Kith, world: World) -> None:
