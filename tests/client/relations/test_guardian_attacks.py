@@ -17,10 +17,12 @@ from kith_client.relations.rekeying import DAY
 from kith_client.relations.soundness import is_sound
 from kith_client.relations.upkeep import plan
 from kith_client.stamp import of_kind
+from kith_client.vault import UNREADABLE
 from kith_protocol import labels
 from kith_protocol.encoding import Value, encode
 from kith_protocol.errors import Refused, Undecryptable
 from kith_protocol.guardian import MAX_GIVEN, MAX_TIME, Guard, GuardianShare, Release, SignedShare
+from kith_protocol.parcel import Bye
 from kith_protocol.phrase import paper_keys, phrase_of
 from kith_protocol.suite import HybridSignKey, seal
 from tests.client.relations.guardians import (
@@ -321,3 +323,35 @@ def test_a_guardian_who_was_released_in_silence_is_an_alarm(world: World) -> Non
     (issue,) = anna.issues
     assert "Bob Kay heard in your name that they are your guardian no more" in issue
     assert "'kith guardians add' makes new shares" in issue
+
+
+@pytest.mark.parametrize("which", ["peer", "channel"])
+def test_a_record_that_cannot_be_read_ends_no_office(world: World, which: str) -> None:
+    arrived(world)
+    bob = world["bob"]
+    record = bob.peer_named("Anna Beck") if which == "peer" else records.channels(bob.contents)[0].id
+    for there in (UNREADABLE, None):
+        before = bob.contents.pop(record)
+        if there is not None:
+            bob.contents[record] = there
+        bob.commit(plan(bob.contents, bob.stamp()).edit)
+        bob.contents[record] = before
+        found = kept(bob)
+        assert found is not None
+        assert not found.released
+
+
+def test_an_office_that_a_thief_ended_with_the_relationship_stands_again_with_it(world: World) -> None:
+    arrived(world)
+    anna, bob = world["anna"], world["bob"]
+    anna_says(world, "bob", Bye())
+    bob.to_send()
+    found = kept(bob)
+    assert found is not None
+    assert found.released
+    anna.renew_persona(anna.now)
+    world.settle()
+    bob.now += KEPT_FOR + DAY
+    world.settle()
+    assert words_of(bob)
+    assert states(anna)["bob"] == "kept"

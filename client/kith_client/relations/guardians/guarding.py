@@ -13,7 +13,7 @@ from kith_client.relations import records
 from kith_client.relations.draft import Draft
 from kith_client.relations.inbox import Inbox
 from kith_client.relations.joining import host_of_peer, is_connected, open_channels, peer_of_person, persona_in
-from kith_client.relations.records import Channel
+from kith_client.relations.records import Channel, PeerRecord
 from kith_client.stamp import Contents, Edit, Stamp, of_kind
 from kith_protocol import labels
 from kith_protocol.commit import RECORD_ID_BYTES
@@ -56,6 +56,8 @@ class Guarding:
     """The share; empty once it was erased."""
     released: int
     """When the office ended, in milliseconds since 1970; 0 while it lasts."""
+    parted: int
+    """When the relationship ended, likewise: if it stands again, so does the office."""
     resigned: int
     """`made` of the split of which I gave the share back."""
     refused: int
@@ -87,7 +89,8 @@ def read_guarding(record: bytes, content: Content) -> Guarding:
         _value(content, "vault", b""),
         _value(content, "needed", 0),
         _value(content, "words", ""),
-        _value(content, "released", 0),
+        _value(content, "released", 0) or _value(content, "parted", 0),
+        _value(content, "parted", 0),
         _value(content, "resigned", 0),
         _value(content, "refused", 0),
         tuple(sorted(_value(content, key, 0) for key in content.units if key.startswith(GIVEN))),
@@ -120,7 +123,7 @@ def take_guard(inbox: Inbox, channel: Channel, message: Guard) -> None:
         return
     office: dict[str, Value] = {"made": share.made, "since": draft.stamp.now, "vault": share.vault}
     office |= {"needed": share.share.needed, "words": share.words}
-    _change(draft, person, office, without=["released", "resigned", "refused"])
+    _change(draft, person, office, without=["released", "parted", "resigned", "refused"])
     inbox.event(channel.peer, "made you a guardian of their recovery phrase ('kith guardians')")
 
 
@@ -137,15 +140,26 @@ def take_release(inbox: Inbox, channel: Channel, message: Release) -> None:
 
 
 def plan_guardings(draft: Draft) -> None:
-    """An office ends with the relationship; 180 days after its end the share is erased."""
+    """An office rests while the relationship is over; 180 days after its end the share is erased.
+
+    A thief ends relationships too; the person's word, by the root, makes them stand again.
+    """
     now = draft.stamp.now
     for guarding in guardings(draft.contents).values():
         peer = peer_of_person(draft.contents, guarding.person)
         stands = peer is not None and is_connected(open_channels(draft.contents, peer.id))
-        if guarding.words and not guarding.released and not stands:
-            draft.change(guarding.id, {"released": now})
+        if guarding.parted and stands:
+            draft.change(guarding.id, {}, without=["parted"])
+        elif guarding.words and not guarding.released and peer is not None and _is_over(draft.contents, peer):
+            draft.change(guarding.id, {"parted": now})
         elif guarding.words and guarding.released and guarding.released + KEPT_FOR <= now:
             draft.change(guarding.id, {}, without=["words", "vault"])
+
+
+def _is_over(contents: Contents, peer: PeerRecord) -> bool:
+    """Whether a record says so: nothing follows from one that is missing, or cannot be read here."""
+    known = records.channel_at(contents, peer.channel) is not None
+    return known and not is_connected(open_channels(contents, peer.id))
 
 
 def share_of(contents: Contents, peer: bytes) -> Guarding:
