@@ -16,6 +16,7 @@ from kith_client.relations.draft import Draft
 from kith_client.relations.homes import Place, here
 from kith_client.relations.invites import create_invite
 from kith_client.relations.records import InviteRecord, InviteState
+from kith_client.relations.requests.records import is_full
 from kith_client.stamp import Contents, Edit, Stamp, of_kind, overlay, the_one
 from kith_protocol.content import Content
 from kith_protocol.encoding import Value, decode
@@ -209,13 +210,17 @@ def _moved(contents: Contents, stamp: Stamp) -> Edit:
 
 def _renewed(contents: Contents, stamp: Stamp, handle: HandleRecord, home: Place | None) -> Edit:
     former, behind = _invites_of(contents, handle.name), invite_behind(contents, handle, stamp.now)
-    if not former or (behind is not None and behind.expires - stamp.now >= RENEW_BEFORE):
+    if not former or (behind is not None and _serves_on(contents, behind, stamp.now)):
         return {}
     place = home or Place(f"https://{former[-1].own.host}", former[-1].own.fingerprint)
     try:
         return _invite(contents, stamp, handle, place)
     except Refused:
         return {}  # the card lost its name; there is one again some day
+
+
+def _serves_on(contents: Contents, behind: InviteRecord, now: int) -> bool:
+    return behind.expires - now >= RENEW_BEFORE and not is_full(contents[behind.id])
 
 
 def _invite(contents: Contents, stamp: Stamp, handle: HandleRecord, home: Place) -> Edit:

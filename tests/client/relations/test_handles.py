@@ -229,6 +229,21 @@ def test_a_damaged_handle_is_said_to_be_damaged(values: dict[str, Value]) -> Non
         read_handle(b"", _content("handle", {**good, **values} if values else {}))
 
 
+def test_an_invite_that_takes_no_more_is_followed_by_another_behind_the_handle(
+    anna: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    take(anna)
+    handle = find(anna.contents, "anna")
+    plan(anna)
+    behind = invite_behind(anna.contents, handle, anna.now)
+    assert behind is not None
+    monkeypatch.setattr("kith_client.relations.requests.records.MAX_ASKED", 0)
+    plan(anna)
+    after = invite_behind(anna.contents, handle, anna.now)
+    assert after is not None
+    assert after.id != behind.id
+
+
 @pytest.mark.parametrize("values", [{}, {"fingerprint": b"short"}, {"host": "Not.Normal"}, {"host": 7}])
 def test_a_damaged_pin_is_said_to_be_damaged(values: dict[str, Value]) -> None:
     good: dict[str, Value] = {"host": "a.example", "fingerprint": bytes(16)}
@@ -252,6 +267,7 @@ def test_a_server_that_a_peer_names_is_known_by_that_key_only_once_it_showed_it(
         bob.commit(draft.edit)
         assert known_fingerprints(bob.contents, host) == [], "by the peer's word alone"
         assert known_fingerprints(bob.contents, old.outbox.host) == [], "and it is no longer there"
+        assert note_shown(bob.contents, bob.stamp(), channel.id, host, b"O" * 16) == {}
         shown = host if is_there else "anna.other"
         bob.commit(note_shown(bob.contents, bob.stamp(), channel.id, shown, fingerprint))
         assert known_fingerprints(bob.contents, host) == [fingerprint] * is_there

@@ -670,16 +670,33 @@ def test_who_asked_in_time_can_be_accepted_after_the_invite_ran_out(world: World
     assert bob.states() == ["connected"]
 
 
-def test_an_invite_remembers_only_the_newest_who_asked(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("kith_client.relations.requests.records.MAX_ASKED", 3)
-    assert MAX_ASKED == 100
-    anna = world["anna"]
+def test_an_answer_that_was_declined_is_no_request_again_however_many_were_decided_since(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("kith_client.relations.requests.records.MAX_ASKED", 4)
+    assert MAX_ASKED == 1000
+    anna, bob, cleo = world["anna"], world["bob"], world["cleo"]
     new = anna.invite(reusable=True)
+    declined = answer_of(bob, new.link, anna)
+    anna.server.put(declined)
+    anna.fetch()
     for stranger in strangers(5):
+        if "Bob Kay" in anna.asked_by():
+            anna.turn_down("Bob Kay")
         ask(world, stranger, new.link)
-        anna.turn_down(stranger.name)
+        if stranger.name in anna.asked_by():
+            anna.turn_down(stranger.name)
         anna.fetch()
-    assert len(asked(anna.contents[new.id])) == 3
+    assert len(asked(anna.contents[new.id])) == 4
+    assert ["takes no more" in text for text in anna.issues] == [True]
+    anna.now += ASK_AGAIN
+    anna.server.put(declined)  # the very same, put there again by the server
+    anna.fetch()
+    assert anna.asked_by() == []
+    ask(world, cleo, new.link)
+    assert anna.asked_by() == [], "it takes no more"
+    ask(world, Person.begin("Emil X", SimServer()), anna.invite(reusable=True).link)
+    assert anna.asked_by() == ["Emil X"]
 
 
 def test_with_renewed_keys_an_old_invite_lets_nobody_in_and_says_so(world: World) -> None:

@@ -27,6 +27,7 @@ from kith_client.relations.requests.records import (
     all_asked,
     asked,
     asked_values,
+    is_full,
     requests,
 )
 from kith_client.relations.requests.rules import Persons, is_void, reusable_invites
@@ -76,7 +77,7 @@ def carry_out_decisions(inbox: Inbox) -> None:
         elif request.decision.accept:
             _let_in(inbox, request, request.decision)
         else:
-            _remember(draft, request, accepted=False)
+            _remember(inbox, request, accepted=False)
         draft.remove(request.id)
 
 
@@ -115,7 +116,7 @@ class _Waiting:
             self._draft.change(self._of[person], values)
             self._numbers[person] = number
             return True
-        if self._through[invite.id] >= MAX_WAITING:
+        if self._through[invite.id] >= MAX_WAITING or is_full(self._draft.contents[invite.id]):
             return False
         self._of[person] = self._draft.add(REQUEST, {**values, "person": person, "at": self._draft.stamp.now})
         self._numbers[person] = number
@@ -145,7 +146,7 @@ def _let_in(inbox: Inbox, request: Request, decision: Decision) -> None:
     channel, peer = connect(inbox, invite.own, answer, me, contact, {*invite.facets, *decision.facets}, via)
     # Both may have asked and both accept: the finish of the smaller person id counts, and the other still waits for it.
     end_others(draft, peer, channel, but_waiting=me.person > request.person)
-    _remember(draft, request, accepted=True)
+    _remember(inbox, request, accepted=True)
     inbox.event(peer, "asked to be connected, and you accepted")
     return None
 
@@ -164,11 +165,15 @@ def _contact_for(inbox: Inbox, request: Request, decision: Decision) -> bytes | 
     return None
 
 
-def _remember(draft: Draft, request: Request, *, accepted: bool) -> None:
+def _remember(inbox: Inbox, request: Request, *, accepted: bool) -> None:
     """On the invite, so that a late copy of the answer, or a person who was declined, does not ask at once again."""
+    draft = inbox.draft
     before = asked(draft.contents[request.invite])
     decided = Asked(request.person, request.number, digest(request.answer), draft.stamp.now, accepted)
     draft.change(request.invite, {ASKED: asked_values([*before, decided])})
+    if is_full(draft.contents[request.invite]):
+        text = "So many people asked through one of your invites that it takes no more. Make another."
+        inbox.tell("invite", request.invite, text)
 
 
 def _settle_void(inbox: Inbox, request: Request, persons: Persons) -> None:

@@ -16,8 +16,8 @@ REQUEST: Final = "request"
 """Kind of the record."""
 ASKED: Final = "asked"
 """On an invite: who asked through it, and what became of it."""
-MAX_ASKED: Final = 100
-"""Of them, the newest are remembered."""
+MAX_ASKED: Final = 1000
+"""Once an invite remembers so many, it takes no more: what was forgotten could be put there again by a server."""
 _UNITS: Final = ("invite", "person", "number", "name", "host", "answer", "at")
 
 
@@ -130,8 +130,13 @@ def all_asked(contents: Contents) -> list[Asked]:
 
 
 def asked_values(entries: Iterable[Asked]) -> list[Value]:
-    """The newest of them, as the unit holds them."""
-    return [each.to_value() for each in sorted(entries, key=lambda each: each.at)[-MAX_ASKED:]]
+    """All of them, as the unit holds them."""
+    return [each.to_value() for each in sorted(entries, key=lambda each: each.at)]
+
+
+def is_full(content: Content) -> bool:
+    """Whether nobody new can ask through the invite with this content any more."""
+    return len(asked(content)) >= MAX_ASKED
 
 
 def _asked(value: Value) -> Asked:
