@@ -168,6 +168,20 @@ def test_an_invite_from_the_one_who_does_not_make_it_is_not_passed_on() -> None:
     assert are_connected(maker, other)
 
 
+def test_a_second_invite_of_the_maker_does_not_take_the_place_of_the_first_one() -> None:
+    world = introduced(acquaintances())
+    anna = world["anna"]
+    maker, _ = maker_and_other(world)
+    name = introduction_id(anna)
+    for person in maker_and_other(world):
+        tell(person, anna, [agreed(name)])
+    first, second = (IntroduceInvite(name, maker.host, bytes([n]) * 32, b"F" * 16) for n in (1, 2))
+    for invite in (first, second):
+        tell(maker, anna, [invite])
+    (each,) = introducings(anna.contents)
+    assert each.link == first
+
+
 def test_a_stranger_to_an_introduction_says_nothing_about_it() -> None:
     """Dora, a peer of Anna, knows the id of an introduction that is not hers."""
     world = introduced(acquaintances())

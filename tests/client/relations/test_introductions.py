@@ -7,16 +7,18 @@ import copy
 import pytest
 
 from kith_client.book.layers import Layers
+from kith_client.relations.draft import Draft
 from kith_client.relations.ending import block_peer, end_relationship
 from kith_client.relations.introductions.exchange import said
 from kith_client.relations.introductions.introduced import (
     IntroductionRow,
     agree,
     decline_introduction,
+    links_to_use,
     list_introductions,
 )
 from kith_client.relations.introductions.introducing import introduce, list_introducings, offers_to, take_back
-from kith_client.relations.introductions.records import introducings, introductions
+from kith_client.relations.introductions.records import Decision, introducings, introductions
 from kith_client.relations.invites import list_invites
 from kith_client.relations.outgoing import Outgoing, is_outdated
 from kith_client.relations.peers import list_peers
@@ -457,6 +459,34 @@ def test_one_to_somebody_blocked_is_dropped_without_a_word() -> None:
 # What cannot be asked for
 
 
+def test_one_to_somebody_whom_the_person_blocked_since_is_no_request_any_more() -> None:
+    world = introduced(acquaintances())
+    bob = world["bob"]
+    world.connect("bob", "carla")
+    bob.commit(block_peer(bob.contents, bob.stamp(), bob.peer_named(CARLA)))
+    assert bob.requests() == []
+    world.settle()
+    assert bob.requests() == []
+
+
+def test_an_invite_that_was_passed_on_waits_while_another_handshake_with_the_same_person_is_under_way() -> None:
+    world = introduced(acquaintances())
+    maker, other = maker_and_other(world)
+    maker.agree()
+    other.agree()
+    for _ in range(2):
+        for person in (other, maker, world["anna"]):
+            person.fetch()
+            for out in person.to_send():
+                world.deliver(person, out)
+    other.accept(maker.invite().link, maker.server)
+    other.fetch()
+    assert the_introduction(other).link is not None
+    assert links_to_use(other.contents, other.now) == []
+    other.commit(end_relationship(other.contents, other.stamp(), other.peer_named(maker.name)))
+    assert [each.id for each in links_to_use(other.contents, other.now)] == [the_introduction(other).id]
+
+
 def test_only_two_different_connected_peers_can_be_introduced() -> None:
     world = acquaintances()
     anna = world["anna"]
@@ -631,3 +661,40 @@ def test_a_damaged_record_of_an_introduction_is_not_read_and_stops_nothing(whose
         assert not is_sound(record, Content(kind, {**whole.units, "agreed/xyz": whole.units["text"]}))
     person.contents[record] = Content(UNREADABLE_KIND, {})
     world.settle()
+
+
+@pytest.mark.parametrize("who", ["maker", "other"])
+def test_a_no_after_a_yes_that_connected_the_two_is_told_once(who: str) -> None:
+    world = introduced(acquaintances())
+    maker, other = maker_and_other(world)
+    person, them = (maker, other) if who == "maker" else (other, maker)
+    maker.agree()
+    other.agree()
+    world.settle()
+    no = Decision(False).to_value()  # made before, on a device that was offline
+    draft = Draft(person.contents, person.stamp())
+    draft.change(the_introduction(person).id, {"decision": no})
+    person.commit(draft.edit)
+    world.settle()
+    assert are_connected(maker, other)
+    texts = issue_texts(person)
+    assert [text.startswith(f"You declined to be introduced to {them.name}") for text in texts] == [True]
+    for record in of_kind(person.contents, "issue"):
+        person.commit({record: None})
+    world.settle()
+    assert issue_texts(person) == []
+
+
+def test_a_no_of_somebody_who_was_connected_with_the_other_anyway_is_nothing_to_tell() -> None:
+    world = introduced(acquaintances())
+    world.connect("bob", "carla")
+    carla = world["carla"]
+    draft = Draft(carla.contents, carla.stamp())
+    draft.change(the_introduction(carla).id, {"decision": Decision(False).to_value()})
+    carla.commit(draft.edit)
+    world.settle()
+    assert issue_texts(carla) == []
+
+
+def issue_texts(person: Person) -> list[str]:
+    return [str(content.value("text")) for content in of_kind(person.contents, "issue").values()]

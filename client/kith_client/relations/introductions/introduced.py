@@ -147,6 +147,7 @@ def plan_introductions(draft: Draft) -> list[bytes]:
         state = state_of(draft.contents, each, draft.stamp.now)
         if state in (IntroductionState.OVER, IntroductionState.CONNECTED):
             _revoke(draft, each)
+            _tell_of_late_no(draft, each)
         elif state is IntroductionState.AGREED and each.agreed and _is_mine_to_invite(draft.contents, each):
             _invite(draft, each)
     return forgotten
@@ -231,6 +232,21 @@ def _invite(draft: Draft, each: Introduction) -> None:
     except Refused:
         return  # my card has no name just now; it goes on once it has one
     draft.change(each.id, {"invite": record})
+
+
+def _tell_of_late_no(draft: Draft, each: Introduction) -> None:
+    """I declined what I had agreed to, on another device maybe, and the two of us are connected by then."""
+    known = peer_of_person(draft.contents, each.person)
+    if each.accepted or known is None or not is_connected(open_channels(draft.contents, known.id)):
+        return
+    invite = draft.contents.get(each.invite) if each.invite is not None else None
+    if each.used or (invite is not None and invite.value("state") == InviteState.USED.value):
+        text = (
+            f"You declined to be introduced to {each.label}, but you had agreed before, and that was carried out: you "
+            "are connected. 'kith forget' ends it."
+        )
+        draft.tell("invite", known.id, text)
+        draft.change(each.id, {}, without=["used", "invite"])  # so that it is told once
 
 
 def _revoke(draft: Draft, each: Introduction) -> None:
