@@ -6,7 +6,7 @@ the change list and the records checks them against `changes` and `tree` of the 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import ClassVar, Final, NoReturn
 
@@ -21,6 +21,8 @@ from kith_protocol.suite import HASH_BYTES, digest
 ZERO: Final = bytes(HASH_BYTES)
 MAX_EPOCH_STEP: Final = 1000
 """An epoch's number may skip some that were lost with a server, but not run to the end."""
+MAX_STRANGERS: Final = 64
+"""Ids that one member may shut out by repairs and that never were a member's: they are kept for ever."""
 
 
 class Standing(Statement, frozen=True):
@@ -31,6 +33,8 @@ class Standing(Statement, frozen=True):
     """Number of the commit that added it."""
     last: int
     """Number of the last commit that it wrote."""
+    strangers: int = 0
+    """Ids that it shut out by repairs and that never were a member's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +102,10 @@ def extend(chain: Chain, commit: Commit, keys: SealedKeys) -> Chain:
     members = _changed_members(chain, body, author)
     commitments = _changed_epoch(chain, body, keys, members)
     if body.author in members:  # a paper key that replaces itself is gone by now
-        members[body.author] = Standing(author.member, author.added, body.number)
+        strangers = author.strangers + len(strangers_among(chain, body.removed))
+        if strangers > MAX_STRANGERS:
+            _refuse("membership", f"A member shuts out at most {MAX_STRANGERS} ids that never were a member's.")
+        members[body.author] = Standing(author.member, author.added, body.number, strangers)
     return replace(
         chain,
         number=body.number,
@@ -109,6 +116,11 @@ def extend(chain: Chain, commit: Commit, keys: SealedKeys) -> Chain:
         removed=chain.removed | frozenset(body.removed),
         commitments=commitments,
     )
+
+
+def strangers_among(chain: Chain, ids: Iterable[bytes]) -> frozenset[bytes]:
+    """Those of `ids` that never were a member's, nor were shut out."""
+    return frozenset(id_ for id_ in ids if id_ not in chain.members and id_ not in chain.removed)
 
 
 def _changed_members(chain: Chain, body: CommitBody, author: Standing) -> dict[bytes, Standing]:

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from kith_protocol.chain import ZERO, begin, extend, freeze_chain, thaw_chain
+from kith_protocol.chain import MAX_STRANGERS, ZERO, begin, extend, freeze_chain, thaw_chain
 from kith_protocol.commit import MAX_MEMBERS, sign_commit
 from kith_protocol.epoch import NO_KEYS, SealedKeys, epoch_commitment
 from kith_protocol.errors import BadKey, BadSignature, DecodingError, KithError, Refused
@@ -333,6 +333,19 @@ def test_a_repair_shuts_out_a_device_that_the_server_never_knew() -> None:
     told.take(told.make_removing(TABLET, abandoned=LOST))
     assert told.chain.removed == {TABLET.id}
     assert refused(told, told.make_adding(TABLET)) == "membership"
+
+
+def test_no_member_shuts_out_more_ids_than_a_vault_can_keep_for_ever() -> None:
+    told = with_phone()
+    ids = tuple(fixed(f"stranger {n}") for n in range(MAX_STRANGERS + 1))
+    told.take(told.make_removing(author=PHONE, abandoned=LOST, strangers=ids[:40]))
+    one_more = told.make_removing(author=PHONE, abandoned=LOST, strangers=ids[40:])
+    assert refused(told, one_more) == "membership"
+    told.take(told.make_removing(author=PHONE, abandoned=LOST, strangers=ids[:-1]))
+    assert thaw_chain(freeze_chain(told.chain)) == told.chain
+    assert refused(told, told.make_removing(author=PHONE, abandoned=LOST, strangers=ids[-1:])) == "membership"
+    told.take(told.make_removing(PHONE, abandoned=LOST, strangers=ids[-1:]))  # others are not kept from it
+    assert told.chain.removed == {PHONE.id, *ids}
 
 
 def test_a_repair_adds_all_devices_again_whose_adding_was_lost() -> None:

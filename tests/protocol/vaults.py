@@ -150,9 +150,11 @@ class Story:
         author: MemberKeys | None = None,
         added: tuple[MemberKeys, ...] = (),
         epoch: int = 0,
+        strangers: tuple[bytes, ...] = (),
         **fields: Any,
     ) -> Step:
-        """Removes members (and adds some, as a paper key may) and begins the next epoch, or the one given."""
+        """Removes members, and ids that never were one's (and adds some, as a paper key may), and begins the next
+        epoch, or the one given."""
         epoch, gone = epoch or self.chain.epoch + 1, {member.id for member in removed}
         staying = [standing.member for id_, standing in self.chain.members.items() if id_ not in gone]
         new = tuple(member.public for member in added)
@@ -169,7 +171,7 @@ class Story:
             author,
             sealed=sealed,
             added=new,
-            removed=tuple(sorted(gone)),
+            removed=tuple(sorted({*gone, *strangers})),
             epoch=epoch,
             epoch_commitment=epoch_commitment(epoch, self.epoch_keys[epoch]),
             **fields,

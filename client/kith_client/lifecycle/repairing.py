@@ -24,7 +24,7 @@ from kith_client.sync.pull import pull
 from kith_client.sync.receiving import Progress, no_progress
 from kith_client.transport import HomeServer
 from kith_client.vault import RecordKeys, Vault
-from kith_protocol.chain import Chain
+from kith_protocol.chain import MAX_STRANGERS, Chain, strangers_among
 from kith_protocol.commit import MAX_ABANDONED, MAX_MEMBERS
 from kith_protocol.encoding import encode
 from kith_protocol.epoch import epoch_commitment, seal_epoch_key
@@ -125,6 +125,9 @@ async def _plan(vault: Vault, server: HomeServer, progress: Progress) -> _Plan |
     commits = await vault.mirror.commits_with_keys(staged=True, whole=True)
     epochs = await asyncio.to_thread(find_epochs, vault.id, commits, vault.member, chain.commitments)
     removed = _to_remove(known, shown)
+    strangers = strangers_among(chain, removed)
+    if chain.members[vault.member.id].strangers + len(strangers) > MAX_STRANGERS:
+        raise Refused("too-many-removed", f"One device shuts out at most {MAX_STRANGERS} lost ones; use another.")
     epochs.check_passed_over(chain.removed | removed)
     there = chain.members.keys() | chain.removed
     added = [standing.member for id_, standing in known.members.items() if id_ not in there]
