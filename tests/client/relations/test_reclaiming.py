@@ -227,6 +227,17 @@ def test_a_reclaim_finds_the_peer_in_a_mailbox_that_was_replaced(world: World) -
     see_each_other(world)
 
 
+def test_a_relationship_under_a_persona_that_nobody_has_is_taken_back_like_any_other(world: World) -> None:
+    anna = world["anna"]
+    content = anna.contents[standing(anna).id]
+    units = {**content.units, "persona": anna.stamp().unit(2**50)}
+    anna.commit({standing(anna).id: Content(content.kind, units)})
+    take_back(anna)
+    world.settle()
+    see_each_other(world)
+    assert standing(anna).persona == 2
+
+
 def test_a_flood_of_mailboxes_in_a_peers_name_does_not_make_it_unreachable(world: World) -> None:
     """Who holds all that Anna's vault held can announce as many mailboxes to her as she likes, in Bob's name."""
     anna, bob = world["anna"], world["bob"]

@@ -16,7 +16,7 @@ from kith_client.relations.peers import list_peers
 from kith_client.relations.records import invites, peer_at
 from kith_client.relations.requests.asking import ASK_AGAIN, MAX_WAITING
 from kith_client.relations.requests.deciding import list_requests
-from kith_client.relations.requests.records import MAX_ASKED, asked, read_request, requests
+from kith_client.relations.requests.records import MAX_ASKED, Decision, asked, read_request, requests
 from kith_client.relations.requests.rules import REQUEST_LIFETIME
 from kith_client.relations.requests.through_invites import accept, decline, waiting_through
 from kith_client.relations.trust import introduced_by
@@ -28,6 +28,7 @@ from kith_protocol.gateway import Put, PutStatus
 from kith_protocol.handshake import ANSWER_BYTES
 from kith_protocol.invite import parse_link
 from kith_protocol.mailbox import MAX_SLOTS, MailboxKind, sign_put
+from kith_protocol.suite import digest
 from kith_protocol.wire import StoredParcel
 from tests.client.relations.people import Person, World
 from tests.client.relations.simserver import SimServer
@@ -759,3 +760,16 @@ def test_a_damaged_request_is_refused(world: World, unit: str, value: Value) -> 
 def test_a_damaged_memory_is_refused(value: Value) -> None:
     with pytest.raises(DecodingError):
         asked(Content("invite", {"asked": Unit(value, 1)}))
+
+
+def test_a_request_that_no_invite_knows_grants_nothing_to_a_peer(world: World) -> None:
+    """A thief of a device wrote it, and nobody ever let this person in by such an answer."""
+    world.connect("anna", "bob")
+    anna = world["anna"]
+    decision = Decision(True, 1, bytes(16), digest(b""), ("private",))
+    values: dict[str, Value] = {"invite": bytes(16), "person": world["bob"].id, "number": 1, "name": "x"}
+    values |= {"host": "x.example", "answer": b"", "at": anna.now, "decision": decision.to_value()}
+    anna.commit({bytes(16): anna.stamp().content("request", values)})
+    anna.fetch()
+    assert requests(anna.contents) == []
+    assert [row.facets for row in list_peers(anna.contents)] == [()]

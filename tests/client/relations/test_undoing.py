@@ -276,3 +276,54 @@ def test_a_seed_that_the_root_never_named_is_not_kept(theft: Theft) -> None:
     theft.take_back()
     assert SealKey(bytes(32)).seed not in {key.seed for key in records.persona_seals(theft.anna.contents)}
     theft.see_each_other()
+
+
+@pytest.mark.parametrize("kind", ["request", "introduction", "introducing"])
+def test_what_a_thief_wrote_of_requests_and_introductions_is_gone(theft: Theft, kind: str) -> None:
+    mine, hers, touched = b"\x01" * 16, b"\x02" * 16, b"\x03" * 16
+    content = STAMP.content(kind, {"decision": True})
+    theft.histories |= {record: [] for record in (mine, hers, touched)}
+    for record, suspect in ((mine, False), (hers, True), (touched, False), (touched, True), (touched, False)):
+        theft.wrote(record, content, suspect=suspect)
+    edit = undo(theft.anna.contents, theft.histories, STAMP).edit
+    assert {record for record in edit if record in (mine, hers, touched)} == {hers, touched}
+    assert edit[hers] is edit[touched] is None
+
+
+def test_an_introduction_by_a_thief_does_not_go_out_once_everything_is_taken_back() -> None:
+    world = World.of("Anna Beck", "Bob Kay", "Mallory Moe")
+    world.connect("anna", "bob")
+    world.connect("anna", "mallory")
+    anna = world["anna"]
+    theft = Theft(
+        anna, world["bob"], world, {r: [Version(0, worth_keeping(c), False)] for r, c in anna.contents.items()}
+    )
+    theft.histories = {r: v for r, v in theft.histories.items() if v[0].content is not None}
+    record = anna.introduce("Bob Kay", "Mallory Moe", "This is my bank, trust her.")
+    theft.histories[record] = []
+    theft.wrote(record, anna.contents[record], suspect=True)
+    assert "make yours anew" in theft.take_back()
+    world.settle()
+    assert world["bob"].requests() == []
+
+
+def test_a_relationship_that_only_a_thief_vouches_for_ends(theft: Theft) -> None:
+    """Her channel names Bob, her peer somebody else, and the number is above every persona that there will be."""
+    (channel,) = channels(theft.anna.contents)
+    stranger, second = b"\x00" * 16, b"\x01" * 16
+    peer, content = theft.anna.contents[theft.peer.id], theft.anna.contents[channel.id]
+    theft.histories |= {stranger: [], second: []}
+    hers = {"person": STAMP.unit(b"Z" * 32), "channel": STAMP.unit(second)}
+    theft.wrote(stranger, Content("peer", {**peer.units, **hers}), suspect=True)
+    hers = {"peer": STAMP.unit(stranger), "persona": STAMP.unit(2**50)}
+    theft.wrote(second, Content("channel", {**content.units, **hers}), suspect=True)
+    theft.take_back()
+    theft.world.settle()
+    assert [each.id for each in channels(theft.anna.contents) if not each.ended and each.peer == stranger] == []
+    assert theft.anna.contents[second].value("state") == RelationshipState.ENDED.value
+
+
+def test_a_record_stays_of_its_kind_whatever_a_thief_made_of_it() -> None:
+    hers = Content("peer", circle().units)
+    edited = Content("peer", {**circle().units, "member/00": STAMP.unit(True)})
+    assert undone((circle(), False), (hers, True), (edited, False)) == circle(**{"member/00": True})

@@ -177,12 +177,13 @@ def _remember(inbox: Inbox, request: Request, *, accepted: bool) -> None:
 
 
 def _settle_void(inbox: Inbox, request: Request, persons: Persons) -> None:
-    """What the person decided here still counts where another device let the person in before."""
+    """What the person decided here still counts where another device let the person in by this very answer before; by
+    nothing else, or a record that a thief left behind would grant what she likes to whom she likes."""
     peer = persons.peers.get(request.person)
     if request.decision is None or peer is None or not open_channels(inbox.draft.contents, peer.id):
         return
-    if request.decision.accept:
+    if request.decision.accept and persons.has_accepted(request.person, request.decision):
         inbox.draft.change(peer.id, {records.FACET + facet: True for facet in request.decision.facets})
-    else:
+    elif not request.decision.accept:
         text = "You declined a request that was accepted on another device: you are connected. 'kith forget' ends it."
         inbox.tell("invite", peer.id, text)

@@ -7,7 +7,7 @@ from typing import Final
 from kith_client.relations import records
 from kith_client.relations.joining import persona_in
 from kith_client.relations.records import InviteRecord, InviteState
-from kith_client.relations.requests.records import Request, all_asked
+from kith_client.relations.requests.records import Decision, Request, all_asked
 from kith_client.stamp import Contents
 from kith_protocol.relationship import RelationshipState
 from kith_protocol.suite import digest
@@ -33,15 +33,19 @@ class Persons:
                 number = records.persona_of(persona_in(channel)).number
                 self.connected[peer.person] = max(number, self.connected.get(peer.person, 0))
         before = all_asked(contents)
-        self._answers = frozenset(each.answer for each in before if each.accepted)
+        self._accepted = frozenset((each.person, each.answer) for each in before if each.accepted)
         self._let_in = {each.person: each.at for each in before if each.accepted}
 
     def was_let_in(self, request: Request) -> bool:
         """Whether another device made the finish already, to this answer or to a later one of the same person."""
-        if digest(request.answer) in self._answers:
+        if (request.person, digest(request.answer)) in self._accepted:
             return True
         # An edit stands against a deletion: a decision made offline brings back the request as it was then.
         return request.decision is not None and request.at <= self._let_in.get(request.person, -1)
+
+    def has_accepted(self, person: bytes, decision: Decision) -> bool:
+        """Whether an invite says that the very answer which was decided about was accepted."""
+        return (person, decision.answer) in self._accepted
 
     def is_shut_out(self, person: bytes, number: int) -> bool:
         """Whether a request by this person, with this persona number, is dropped: blocked, or connected already.

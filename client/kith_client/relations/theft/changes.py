@@ -13,7 +13,7 @@ from kith_client.relations.homes import Place
 from kith_client.relations.records import InviteState
 from kith_client.relations.theft.home import settled_at
 from kith_client.relations.theft.personas import new_persona
-from kith_client.relations.theft.undoing import Version, undo
+from kith_client.relations.theft.undoing import Undone, Version, undo
 from kith_client.stamp import Contents, Edit, Stamp, of_kind, overlay
 from kith_protocol.content import Content
 from kith_protocol.errors import KithError
@@ -56,7 +56,7 @@ def after_theft(
         if invite.state is InviteState.OPEN:
             draft.change(invite.id, {"state": InviteState.REVOKED.value})
     persona = _renewed(contents, histories, stamp, root)
-    text = _text(left, undone.put_back, undone.strangers)
+    text = _text(left, undone)
     if home:
         text += f" A removed device had said that the address book lives elsewhere; it lives on {place.host}."
     if len(draft.edit):
@@ -98,7 +98,7 @@ def _signed(content: Content, root: HybridSignKey) -> Iterator[tuple[int, bytes]
         return
 
 
-def _text(contents: Contents, put_back: Iterable[bytes], strangers: Iterable[bytes]) -> str:
+def _text(contents: Contents, undone: Undone) -> str:
     layers = Layers(contents)
     waiting = [
         channel.peer
@@ -109,13 +109,14 @@ def _text(contents: Contents, put_back: Iterable[bytes], strangers: Iterable[byt
         "Your keys were replaced after a theft, and your peers are told. Whoever became one shortly before may be the "
         "thief: look through 'kith peers', and 'kith forget' whom you do not know. What the thief changed in your "
         "card, contacts and notes stands as it is: see 'kith me'.",
-        _named(layers, put_back, "Put back as it was before: what you decided about {}."),
+        _named(layers, undone.put_back, "Put back as it was before: what you decided about {}."),
         _named(
             layers,
-            strangers,
+            undone.strangers,
             "Added on a removed device: {}. They see nothing but your name until you grant them something; compare "
             "safety numbers first.",
         ),
+        "Requests and introductions that a removed device wrote are gone; make yours anew." if undone.dropped else "",
         _named(layers, waiting, "Not connected yet: {}. If it does not come about, accept their invite anew."),
     ]
     return " ".join(each for each in sentences if each)

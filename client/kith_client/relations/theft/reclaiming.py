@@ -1,6 +1,6 @@
 """Taking relationships back under a new persona of mine, after a theft (spec: reclaim.md).
 
-Every channel knows the number of the persona under which it was made. Where mine is higher by now, the plan of a sync
+Every channel knows the number of the persona under which it was made. Where mine is another by now, the plan of a sync
 makes the relationship anew: in a channel of its own, with a reclaim that goes to every mailbox of the peer that is
 known. Nothing else goes out in it before the peer has shown that the reclaim came.
 """
@@ -36,14 +36,15 @@ announces in a month leaves most of those of before."""
 
 
 def plan_reclaims(contents: Contents, stamp: Stamp) -> Edit:
-    """Makes every relationship anew that stands under a lower persona of mine, and revokes the invites of that one."""
+    """Makes every relationship anew that stands under another persona of mine, and revokes the invites of that one."""
     draft = Draft(contents, stamp)
     number = own_number(contents)
     for channel in records.channels(contents):
         stands = channel.state in STANDING and records.has_peer(contents, channel)
         # Whom the finish of the handshake has not reached knows of no relationship yet.
         is_begun = not channel.step or channel.is_reclaiming
-        if channel.persona < number and stands and is_begun and channel.established is not None:
+        # A higher one than mine is nobody's but a thief's, who would keep it from being taken back.
+        if number and channel.persona != number and stands and is_begun and channel.established is not None:
             _take_back(draft, channel, channel.established.peer_persona)
     for invite in records.invites(contents):
         persona = records.persona_of(decode(invite.own.greeting, Greeting).persona)

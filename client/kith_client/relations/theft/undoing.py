@@ -28,6 +28,9 @@ from kith_protocol.persona import verify_persona
 from kith_protocol.relationship import RelationshipState, Trust
 
 DECIDED: Final = frozenset({"peer", "circle", "home"})
+UNDER_WAY: Final = frozenset({"request", "introduction", "introducing"})
+"""What goes if a thief wrote any of it: nothing of it can go on under a new persona but what the person does anew, and
+left behind it would let in, grant or say what she likes."""
 _CHANNEL_UNITS: Final = frozenset(
     {"peer", "state", "pending", "established", "step", "own", "retired", FORMER, RECLAIM, "parted"}
 )
@@ -56,12 +59,16 @@ class Undone:
     """`peer` records that a removed device had changed or deleted, or whose relationship it had ended."""
     strangers: tuple[bytes, ...]
     """`peer` records that came about on a removed device: who they are nobody else can say."""
+    dropped: int
+    """How many requests and introductions went."""
 
 
 def worth_keeping(content: Content) -> Content | None:
     """What of a version `undo` looks at."""
     if content.kind in DECIDED or content.kind in ("persona", UNREADABLE_KIND):
         return content
+    if content.kind in UNDER_WAY:
+        return Content(content.kind, {})
     if content.kind != "channel":
         return None
     return Content(content.kind, {name: unit for name, unit in content.units.items() if name in _CHANNEL_UNITS})
@@ -74,6 +81,8 @@ def undo(contents: Contents, histories: Mapping[bytes, Sequence[Version]], stamp
     for record, versions in histories.items():
         readable = [each for each in versions if _readable(each)]
         kind = next((each.content.kind for each in readable if each.content), "")
+        if kind in UNDER_WAY and record in contents and any(each.suspect for each in versions):
+            edit[record] = None
         if kind not in DECIDED:
             continue
         edit[record] = _as_decided(readable, stamp)
@@ -92,8 +101,9 @@ def undo(contents: Contents, histories: Mapping[bytes, Sequence[Version]], stamp
             channels[peer.channel] = whole
             changed |= {record} if _is_over(contents.get(peer.channel)) else set()
     put_back = changed.intersection(peers) - strangers
-    edit |= channels | _others_ended(contents, peers, stamp)
-    return Undone(edit, tuple(sorted(put_back)), tuple(sorted(strangers.intersection(peers))))
+    edit |= channels | _others_ended(contents, peers, channels, stamp)
+    dropped = sum(contents[record].kind in UNDER_WAY for record in gone)
+    return Undone(edit, tuple(sorted(put_back)), tuple(sorted(strangers.intersection(peers))), dropped)
 
 
 def _as_decided(versions: Sequence[Version], stamp: Stamp) -> Content | None:
@@ -112,7 +122,7 @@ def _carried(state: Content | None, before: Content | None, after: Content | Non
     gone = before.units.keys() - after.units.keys()
     new = {name: unit for name, unit in after.units.items() if before.units.get(name) != unit}
     units = {name: unit for name, unit in {**state.units, **new}.items() if name not in gone}
-    return Content(after.kind, units, after.extra)
+    return Content(state.kind, units, after.extra)
 
 
 def _of_a_thief(content: Content | None, stamp: Stamp) -> Content | None:
@@ -205,12 +215,15 @@ def _outbox(channel: Channel) -> list[MailboxAddress]:
     return [] if channel.established is None else [channel.established.outbox]
 
 
-def _others_ended(contents: Contents, peers: Contents, stamp: Stamp) -> Edit:
-    """Relationships beside the one that counts."""
+def _others_ended(contents: Contents, peers: Contents, rebuilt: Contents, stamp: Stamp) -> Edit:
+    """Every relationship that stands beside those that are taken back; who is behind it, only a thief said. What the
+    person ended is left alone: it ends with a farewell."""
     edit: Edit = {}
     for channel in records.channels(contents):
         content = peers.get(channel.peer)
-        if content is not None and channel.state in STANDING and content.value("channel") != channel.id:
+        is_over = content is not None and records.read_peer(channel.peer, content).is_over(channel.id)
+        rests = records.is_unreadable(contents, channel.peer) and content is None
+        if channel.state in STANDING and channel.id not in rebuilt and not is_over and not rests:
             edit[channel.id] = _with_state(contents[channel.id], RelationshipState.ENDED, stamp)
     return edit
 
