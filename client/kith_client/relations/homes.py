@@ -24,6 +24,8 @@ FORMER: Final = "former/"
 """Prefix of the units that name servers which the vault left."""
 READ_FOR: Final = 180 * 24 * 3600 * 1000
 """Milliseconds for which a server that was left is read at most: as long as a replaced mailbox is kept."""
+_CLOCKS_DIFFER: Final = 24 * 3600 * 1000
+"""Milliseconds by which the device that wrote this may have been ahead."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,9 +89,10 @@ def here(contents: Contents) -> Place | None:
 
 
 def former_places(contents: Contents, now: int) -> tuple[Former, ...]:
-    """The servers that are still to be read at `now` (ms)."""
+    """The servers that are still to be read at `now` (ms); for longer than `READ_FOR` no program wants any read."""
     home = home_of(contents)
-    return () if home is None else tuple(each for each in home.former if now < each.until)
+    last = now + READ_FOR + _CLOCKS_DIFFER
+    return () if home is None else tuple(each for each in home.former if now < each.until <= last)
 
 
 def moved(contents: Contents, stamp: Stamp, new: Place, old: Place | None) -> Edit:

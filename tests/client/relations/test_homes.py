@@ -110,3 +110,15 @@ GOOD: dict[str, Value] = {"url": "https://new.example", "fingerprint": b"N" * 16
 def test_a_damaged_record_moves_nobody(units: dict[str, Value]) -> None:
     content = Content("home", {key: Unit(value, 1, b"12345678") for key, value in units.items()})
     assert not is_sound(b"r" * 16, content)
+
+
+def test_a_server_that_is_to_be_read_for_ever_is_not_read(world: World) -> None:
+    """Whoever writes to the record cannot have this device sign in at a server of hers for ever."""
+    anna = world["anna"]
+    move(anna)
+    (record,) = (record for record, content in anna.contents.items() if content.kind == "home")
+    content = anna.contents[record]
+    hers: dict[str, Value] = {"url": "https://evil.example", "fingerprint": bytes(16), "until": 2**50}
+    anna.commit({record: Content(content.kind, {**content.units, "former/evil.example": anna.stamp().unit(hers)})})
+    assert [each.place for each in former_places(anna.contents, anna.now)] == [OLD]
+    assert [each.place for each in former_places(anna.contents, anna.now - 3600 * 1000)] == [OLD], "a clock behind"

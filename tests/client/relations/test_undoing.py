@@ -97,6 +97,44 @@ def test_a_thiefs_word_about_where_the_vault_lives_does_not_count() -> None:
     assert undone((home, True)) is None
 
 
+def test_a_server_that_a_thief_named_as_left_is_not_read_and_the_one_that_was_left_is() -> None:
+    place, old = Place("https://anna.example", HERE.fingerprint), Place("https://old.example", bytes(16))
+    (mine,) = moved({}, STAMP, place, old).values()
+    (hers,) = moved({}, STAMP, place, Place("https://evil.example", bytes(16))).values()
+    assert undone((mine, False), (hers, True)) == mine
+
+
+def handle(**values: Value) -> Content:
+    return STAMP.content("handle", {"name": "anna", "host": "anna.example", "state": "public", "facets": [], **values})
+
+
+def test_a_handle_that_a_thief_chose_or_widened_lets_nobody_see_more() -> None:
+    assert undone((handle(), False), (handle(facets=["secret"]), True)) == handle()
+    assert undone((handle(state="private"), False), (handle(), True)) == handle(state="private")
+    assert undone((handle(facets=["secret"]), True)) == handle(state="private")
+    assert undone((handle(), False), (handle(state="removed"), True), (None, True)) == handle()
+
+
+def test_the_key_of_a_server_that_a_thief_remembered_is_forgotten_and_mine_is_kept() -> None:
+    mine, hers = (STAMP.content("server", {"host": "x.example", "fingerprint": key * 16}) for key in (b"M", b"H"))
+    assert undone((hers, True)) is None
+    assert undone((mine, False), (hers, True)) == mine
+
+
+def test_a_split_that_a_thief_made_up_goes_and_mine_stays_as_it_was() -> None:
+    mine, hers = (STAMP.content("split", {"made": made, "needed": 2}) for made in (1, 2**50))
+    assert undone((hers, True)) is None
+    assert undone((mine, False), (hers, True)) == mine
+
+
+def test_a_share_that_a_thief_handed_out_and_erased_is_here_and_is_known_to_be_out() -> None:
+    mine = STAMP.content("guarding", {"person": bytes(32), "words": "kept"})
+    given = {**mine.units, "given/00": STAMP.unit(7)}
+    hers = Content("guarding", {name: unit for name, unit in given.items() if name != "words"})
+    assert undone((mine, False), (Content("guarding", given), True), (hers, True)) == Content("guarding", given)
+    assert undone((mine, True), (Content("guarding", given), True), (hers, True)) == Content("guarding", given)
+
+
 @dataclass
 class Theft:
     """Anna, Bob, and every version of Anna's records."""
@@ -327,3 +365,14 @@ def test_a_record_stays_of_its_kind_whatever_a_thief_made_of_it() -> None:
     hers = Content("peer", circle().units)
     edited = Content("peer", {**circle().units, "member/00": STAMP.unit(True)})
     assert undone((circle(), False), (hers, True), (edited, False)) == circle(**{"member/00": True})
+
+
+def test_the_person_is_told_of_handles_and_to_make_a_new_split(theft: Theft) -> None:
+    mine, split = b"\x01" * 16, b"\x02" * 16
+    theft.histories |= {mine: [], split: []}
+    theft.wrote(mine, handle(), suspect=True)
+    theft.wrote(split, STAMP.content("split", {"made": 1, "needed": 2}), suspect=True)
+    text = theft.take_back()
+    assert "private where a removed device chose them: anna." in text
+    assert "'kith guardians add'" in text
+    assert split not in theft.anna.contents

@@ -9,11 +9,13 @@ from typing import Final
 from kith_client.book.layers import Layers
 from kith_client.relations import records
 from kith_client.relations.draft import Draft
+from kith_client.relations.guardians.splits import SPLIT
 from kith_client.relations.homes import Place
 from kith_client.relations.records import InviteState
+from kith_client.relations.theft.decided import Version
 from kith_client.relations.theft.home import settled_at
 from kith_client.relations.theft.personas import new_persona
-from kith_client.relations.theft.undoing import Undone, Version, undo
+from kith_client.relations.theft.undoing import Undone, undo
 from kith_client.stamp import Contents, Edit, Stamp, of_kind, overlay
 from kith_protocol.content import Content
 from kith_protocol.errors import KithError
@@ -23,6 +25,10 @@ from kith_protocol.suite import HybridSignKey, SealKey
 
 _NAMED: Final = 30
 """Names in a sentence; a thief may have made very many."""
+_GUARDIANS: Final = (
+    "The thief could tell your guardians that they are none any more: make a new split of your phrase with "
+    "'kith guardians add', and name those who are to be."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +63,8 @@ def after_theft(
             draft.change(invite.id, {"state": InviteState.REVOKED.value})
     persona = _renewed(contents, histories, stamp, root)
     text = _text(left, undone)
+    if of_kind(contents, SPLIT) or of_kind(left, SPLIT):
+        text += f" {_GUARDIANS}"
     if home:
         text += f" A removed device had said that the address book lives elsewhere; it lives on {place.host}."
     if len(draft.edit):
@@ -116,6 +124,7 @@ def _text(contents: Contents, undone: Undone) -> str:
             "Added on a removed device: {}. They see nothing but your name until you grant them something; compare "
             "safety numbers first.",
         ),
+        _listed(undone.handles, "Your handles as they were before, private where a removed device chose them: {}."),
         "Requests and introductions that a removed device wrote are gone; make yours anew." if undone.dropped else "",
         _named(layers, waiting, "Not connected yet: {}. If it does not come about, accept their invite anew."),
     ]
@@ -123,6 +132,9 @@ def _text(contents: Contents, undone: Undone) -> str:
 
 
 def _named(layers: Layers, peers: Iterable[bytes], sentence: str) -> str:
-    names = sorted({layers.peer_names(peer)[0] for peer in peers if peer in layers.contents})
+    return _listed(sorted({layers.peer_names(peer)[0] for peer in peers if peer in layers.contents}), sentence)
+
+
+def _listed(names: Sequence[str], sentence: str) -> str:
     more = [f"{len(names) - _NAMED} more"] if len(names) > _NAMED else []
     return sentence.format(", ".join([*names[:_NAMED], *more])) if names else ""

@@ -1,6 +1,6 @@
 """What a thief wrote about relationships is undone: they stand again as if removed devices had not (spec: stolen.md).
 
-Of what the person decides (`peer`, `circle`, `home`), what removed devices changed in the last 30 days is left out, and
+Of what the person decides (`decided`), what removed devices changed in the last 30 days is left out, and
 what others changed is kept. Of what the programs keep (`channel`), only this counts: who the peer is, the keys that the
 peer's root signed, and every mailbox that is known; enough to take the relationship back.
 """
@@ -9,15 +9,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
-from typing import Final, Protocol
+from typing import Final
 
 from msgspec.structs import replace
 
 from kith_client.relations import records
+from kith_client.relations.handles import HANDLE
 from kith_client.relations.own_keys import Retired
-from kith_client.relations.records import FACET, FORMER, RECLAIM, SHARE, UNREADABLE_KIND, Channel, PeerRecord
+from kith_client.relations.records import FORMER, RECLAIM, UNREADABLE_KIND, Channel, PeerRecord
 from kith_client.relations.rekeying import MAX_RETIRED, STANDING
+from kith_client.relations.theft.decided import DECIDED, Version, as_decided
 from kith_client.relations.theft.reclaiming import MAX_FORMER
 from kith_client.stamp import Contents, Edit, Stamp, overlay
 from kith_protocol.content import Content
@@ -25,9 +26,8 @@ from kith_protocol.encoding import Value, encode
 from kith_protocol.errors import KithError
 from kith_protocol.mailbox import MailboxAddress
 from kith_protocol.persona import verify_persona
-from kith_protocol.relationship import RelationshipState, Trust
+from kith_protocol.relationship import RelationshipState
 
-DECIDED: Final = frozenset({"peer", "circle", "home"})
 UNDER_WAY: Final = frozenset({"request", "introduction", "introducing"})
 """What goes if a thief wrote any of it: nothing of it can go on under a new persona but what the person does anew, and
 left behind it would let in, grant or say what she likes."""
@@ -36,18 +36,6 @@ _CHANNEL_UNITS: Final = frozenset(
 )
 FAREWELLS: Final = 30 * 24 * 3600 * 1000
 """Milliseconds. A younger farewell of a peer may be the thief's: she can seal to me in the peer's name."""
-
-
-class Version(Protocol):
-    """A record as one commit left it."""
-
-    @property
-    def content(self) -> Content | None:
-        """None where it was deleted."""
-
-    @property
-    def suspect(self) -> bool:
-        """Whether a thief may have written it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +49,8 @@ class Undone:
     """`peer` records that came about on a removed device: who they are nobody else can say."""
     dropped: int
     """How many requests and introductions went."""
+    handles: tuple[str, ...]
+    """Names of handles that are otherwise than a removed device left them."""
 
 
 def worth_keeping(content: Content) -> Content | None:
@@ -85,7 +75,7 @@ def undo(contents: Contents, histories: Mapping[bytes, Sequence[Version]], stamp
             edit[record] = None
         if kind not in DECIDED:
             continue
-        edit[record] = _as_decided(readable, stamp)
+        edit[record] = as_decided(readable, stamp)
         if kind == "peer" and readable[0].suspect:
             strangers.add(record)
     edit |= dict.fromkeys(_twice(contents, edit, strangers))
@@ -93,56 +83,44 @@ def undo(contents: Contents, histories: Mapping[bytes, Sequence[Version]], stamp
     changed = {record for record, content in edit.items() if (content or contents[record]).kind == "peer"}
     gone = {record for record, content in edit.items() if content is None}
     peers = {r: c for r, c in overlay(contents, edit).items() if c.kind == "peer" and r not in gone}
-    channels = {}
+    channels, known = {}, _by_peer(histories)
     for record, content in peers.items():
         peer = records.read_peer(record, content)
-        whole = _channel(peer, histories.get(peer.channel, ()), stamp)
+        whole = _channel(peer, known.get(record, ()), stamp)
         if whole is not None:
             channels[peer.channel] = whole
             changed |= {record} if _is_over(contents.get(peer.channel)) else set()
     put_back = changed.intersection(peers) - strangers
     edit |= channels | _others_ended(contents, peers, channels, stamp)
     dropped = sum(contents[record].kind in UNDER_WAY for record in gone)
-    return Undone(edit, tuple(sorted(put_back)), tuple(sorted(strangers.intersection(peers))), dropped)
+    handles = {str(c.value("name")) for c in edit.values() if c is not None and c.kind == HANDLE}
+    unsure = strangers.intersection(peers)
+    return Undone(edit, tuple(sorted(put_back)), tuple(sorted(unsure)), dropped, tuple(sorted(handles)))
 
 
-def _as_decided(versions: Sequence[Version], stamp: Stamp) -> Content | None:
-    first = versions[0].content
-    state = _of_a_thief(first, stamp) if versions[0].suspect else first
-    for before, after in pairwise(versions):
-        if not after.suspect:
-            state = _carried(state, before.content, after.content)
-    return state
+def _by_peer(histories: Mapping[bytes, Sequence[Version]]) -> dict[bytes, list[tuple[int, bool, Channel]]]:
+    """`peer` record → number, suspect and what it says, of each version of a channel that ever named that peer.
+
+    All of them, because a program that takes a false channel back puts another one in its place.
+    """
+    found: dict[bytes, list[tuple[int, bool, Channel]]] = {}
+    for record, versions in histories.items():
+        read = [(each.number, each.suspect, channel) for each in versions if (channel := _read(record, each))]
+        for peer in {channel.peer for _, _, channel in read}:
+            found.setdefault(peer, []).extend(read)
+    return found
 
 
-def _carried(state: Content | None, before: Content | None, after: Content | None) -> Content | None:
-    """`state`, changed as `before` was changed into `after`."""
-    if after is None or before is None or state is None:
-        return after
-    gone = before.units.keys() - after.units.keys()
-    new = {name: unit for name, unit in after.units.items() if before.units.get(name) != unit}
-    units = {name: unit for name, unit in {**state.units, **new}.items() if name not in gone}
-    return Content(state.kind, units, after.extra)
-
-
-def _of_a_thief(content: Content | None, stamp: Stamp) -> Content | None:
-    """What a record that came about on a removed device is good for: it grants nothing, and proves nothing."""
-    if content is None or content.kind == "home":
-        return None
-    units = {name: unit for name, unit in content.units.items() if not name.startswith((FACET, SHARE))}
-    if content.kind == "peer":
-        units["trust"] = stamp.unit(Trust.UNVERIFIED.value)
-    return Content(content.kind, units, content.extra)
-
-
-def _channel(peer: PeerRecord, versions: Sequence[Version], stamp: Stamp) -> Content | None:
+def _channel(peer: PeerRecord, versions: Sequence[tuple[int, bool, Channel]], stamp: Stamp) -> Content | None:
     """The peer's relationship as it is to be taken back; None where there was none, or it is over."""
-    newest_first = [(each.suspect, channel) for each in reversed(versions) if (channel := _read(each)) is not None]
+    # Those of the channel that the peer names before others, which it replaced.
+    in_order = sorted(versions, key=lambda each: (each[2].id != peer.channel, -each[0]))
+    newest_first = [(suspect, channel) for _, suspect, channel in in_order]
     # Last what a thief may have written.
     known = [channel for _, channel in sorted(newest_first, key=lambda each: each[0])]
     same = [each for each in known if each.established is not None and each.established.peer == peer.person]
     persona = _newest_persona(same, peer.person)
-    parted = max((each.parted for each in same), default=0)
+    parted = max((each.parted for each in same if each.id == peer.channel), default=0)
     if persona is None or peer.is_over(peer.channel) or 0 < parted <= stamp.now - FAREWELLS:
         return None
     honestly = [channel for suspect, channel in newest_first if not suspect and channel in same]
@@ -232,11 +210,11 @@ def _with_state(content: Content, state: RelationshipState, stamp: Stamp) -> Con
     return Content(content.kind, {**content.units, "state": stamp.unit(state.value)}, content.extra)
 
 
-def _read(version: Version) -> Channel | None:
+def _read(record: bytes, version: Version) -> Channel | None:
     if version.content is None or version.content.kind != "channel":
         return None
     try:
-        return records.read_channel(b"", version.content)
+        return records.read_channel(record, version.content)
     except KithError:
         return None
 
