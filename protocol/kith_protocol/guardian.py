@@ -93,10 +93,36 @@ class GuardAnswer(Statement, frozen=True, tag=10):
 class Release(Statement, frozen=True, tag=11):
     """The receiver is a guardian of the sender no more, of this split and all earlier ones."""
 
+    SIZES: ClassVar[Mapping[str, int]] = {"signature": HYBRID_SIGNATURE_BYTES}
+
     made: int
+    signature: bytes
+    """By the root, over a `GuardianRelease`: who only has a device releases nobody."""
 
     def check(self) -> None:
+        super().check()
         _check_made(self.made)
+
+
+class GuardianRelease(Statement, frozen=True):
+    """What the root signs to end an office."""
+
+    SIZES: ClassVar[Mapping[str, int]] = {"guardian": PERSON_ID_BYTES}
+
+    suite: int
+    guardian: bytes
+    """Person id."""
+    made: int
+
+
+class GuardianSplit(Statement, frozen=True):
+    """What the root signs of a split, for the person's own devices: others make none up."""
+
+    suite: int
+    record: bytes
+    """Under which the vault keeps it."""
+    made: int
+    needed: int
 
 
 class GuardianShare(Statement, frozen=True):
@@ -177,6 +203,29 @@ def open_share(key: SealKey, guardian: bytes, root: bytes, message: Guard) -> Gu
     if not equal(statement.guardian, guardian) or statement.made != message.made:
         raise BadSignature("A guardian's share was signed for another guardian or another split.")
     return statement
+
+
+def sign_release(root: HybridSignKey, guardian: bytes, made: int) -> Release:
+    """Ends the office of a guardian (person id) in the split `made` and all earlier ones."""
+    body = encode(GuardianRelease(SUITE, guardian, made))
+    return Release(made, root.sign(labels.GUARDIAN_RELEASE, body))
+
+
+def check_release(root: bytes, guardian: bytes, message: Release) -> None:
+    """Raises `BadSignature` unless the person's root released this guardian (person id)."""
+    body = encode(GuardianRelease(SUITE, guardian, message.made))
+    verify_hybrid(root, labels.GUARDIAN_RELEASE, body, signature=message.signature)
+
+
+def sign_split(root: HybridSignKey, record: bytes, made: int, needed: int) -> bytes:
+    """The root's signature of a split that the vault keeps under `record`."""
+    return root.sign(labels.GUARDIAN_SPLIT, encode(GuardianSplit(SUITE, record, made, needed)))
+
+
+def check_split(root: bytes, record: bytes, made: int, needed: int, signature: bytes) -> None:
+    """Raises `BadSignature` unless the root made this split."""
+    body = encode(GuardianSplit(SUITE, record, made, needed))
+    verify_hybrid(root, labels.GUARDIAN_SPLIT, body, signature=signature)
 
 
 def format_share_link(link: ShareLink) -> str:

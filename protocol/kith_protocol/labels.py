@@ -80,6 +80,8 @@ RECLAIM_TRANSCRIPT: Final = PREFIX + "reclaim-transcript"
 
 # Guardians
 GUARDIAN_SHARE: Final = PREFIX + "guardian-share"
+GUARDIAN_SPLIT: Final = PREFIX + "guardian-split"
+GUARDIAN_RELEASE: Final = PREFIX + "guardian-release"
 GUARDIAN_SEAL: Final = PREFIX + "guardian-seal"
 
 # Parcels and mailboxes

@@ -54,7 +54,7 @@ async def test_one_device_splits_another_hears_the_answers_and_removes_meanwhile
 
         # Unsent on the laptop, which has not heard of the answers yet.
         gone = named(laptop, "Carl Moor")
-        await laptop.apply(splits.remove_guardian(laptop.vault.contents, laptop.vault.stamp(), gone))
+        await laptop.apply(splits.remove_guardian(laptop.vault.contents, laptop.vault.stamp(), entropy, gone))
         for device in (laptop, carl, phone, laptop):
             await device.sync()
         assert laptop.vault.contents == phone.vault.contents

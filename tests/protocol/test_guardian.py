@@ -18,14 +18,18 @@ from kith_protocol.guardian import (
     Release,
     ShareLink,
     SignedShare,
+    check_release,
+    check_split,
     format_share_link,
     open_share,
     parse_share_link,
     seal_share,
+    sign_release,
+    sign_split,
 )
 from kith_protocol.persona import PersonaStatement, person_id
 from kith_protocol.splitting import read_share
-from kith_protocol.suite import HybridSignKey, SealKey, seal
+from kith_protocol.suite import HYBRID_SIGNATURE_BYTES, HybridSignKey, SealKey, seal
 from tests.protocol.people import NOW, fixed, hybrid
 from tests.support.splits import fixed_split
 
@@ -90,7 +94,8 @@ def test_a_share_that_is_none_is_not_sealed() -> None:
         GuardAnswer(1, GuardState.KEPT, 0, 1),
         GuardAnswer(1, GuardState.KEPT, 1, 2**53 + 1),
         GuardAnswer(1, 5, 0, 0),  # type: ignore[arg-type]
-        Release(0),
+        Release(0, bytes(HYBRID_SIGNATURE_BYTES)),
+        Release(1, bytes(HYBRID_SIGNATURE_BYTES - 1)),
     ],
 )
 def test_a_message_out_of_its_bounds_is_refused(wrong: Statement) -> None:
@@ -100,7 +105,7 @@ def test_a_message_out_of_its_bounds_is_refused(wrong: Statement) -> None:
 
 def test_the_examples_of_the_page_are_what_the_code_gives() -> None:
     page = (Path(__file__).resolve().parents[2] / "protocol" / "spec" / "guardian.md").read_text()
-    for each in (Guard(7, b"sealed"), GuardAnswer(7, GuardState.KEPT, 1, 8), Release(7)):
+    for each in (Guard(7, b"sealed"), GuardAnswer(7, GuardState.KEPT, 1, 8)):
         assert encode(each).hex() in page
 
 
@@ -117,3 +122,25 @@ def test_the_root_of_a_share_is_the_person_it_is_read_for() -> None:
     assert person_id(ROOT.public) != BOB.person
     with pytest.raises(Undecryptable):
         open_share(BOB_KEY, BOB.person, BOB_ROOT.public, message())
+
+
+def test_only_the_root_releases_and_only_whom_it_names() -> None:
+    release = sign_release(ROOT, BOB.person, NOW)
+    check_release(ROOT.public, BOB.person, release)
+    for root, guardian, each in (
+        (BOB_ROOT.public, BOB.person, release),
+        (ROOT.public, person_id(ROOT.public), release),
+        (ROOT.public, BOB.person, Release(NOW + 1, release.signature)),
+    ):
+        with pytest.raises(BadSignature):
+            check_release(root, guardian, each)
+
+
+def test_only_the_root_makes_a_split_and_under_one_record() -> None:
+    signature = sign_split(ROOT, b"record", NOW, 2)
+    check_split(ROOT.public, b"record", NOW, 2, signature)
+    for wrong in ((b"another", NOW, 2), (b"record", NOW + 1, 2), (b"record", NOW, 3)):
+        with pytest.raises(BadSignature):
+            check_split(ROOT.public, *wrong, signature)
+    with pytest.raises(BadSignature):
+        check_split(BOB_ROOT.public, b"record", NOW, 2, signature)

@@ -90,10 +90,14 @@ async def guardians_add(
 @click.argument("peer")
 @with_server
 async def guardians_remove(vault: Vault, server: HomeServer, out: Output, peer: str) -> None:
-    """Tell PEER that the office is over. A share that was handed out cannot be called back."""
+    """Tell PEER that the office is over. A share that was handed out cannot be called back.
+
+    The phrase is asked for: who only has a device of yours removes no guardian. Where nobody can be asked, it is read
+    from standard input.
+    """
     found = resolve_peer(vault.contents, peer)
     name = Layers(vault.contents).peer_names(found)[0]
-    edit = splits.remove_guardian(vault.contents, vault.stamp(), found)
+    splits.check_guardian(vault.contents, found)
     needed = splits.splits(vault.contents)[0].needed
     out.message(
         f"{name}'s program deletes the share after 180 days. A copy stays good: {needed} shares of one split give your "
@@ -102,7 +106,13 @@ async def guardians_remove(vault: Vault, server: HomeServer, out: Output, peer: 
     )
     if not out.confirm(f"Remove {name} from your guardians?", unattended=True):
         raise click.Abort
-    await vault.apply(edit, [entry(f"removed {name} from the guardians")])
+    phrase = ask_phrase()
+
+    def work() -> Edit:
+        entropy = splits.check_phrase(vault.contents, vault.chain.paper, phrase)
+        return splits.remove_guardian(vault.contents, vault.stamp(), entropy, found)
+
+    await vault.apply(await asyncio.to_thread(work), [entry(f"removed {name} from the guardians")])
     left = len(splits.guardians_now(vault.contents))
     if left < needed:
         out.warn(f"{needed} are needed, and only {left} left: 'kith guardians add' makes a new split.")

@@ -8,7 +8,7 @@ import pytest
 
 from kith_client.relations.guardians import guarding, splits
 from tests.client.cli.kith import Kith, lines
-from tests.client.relations.guardians import acquainted, arrived, give, states
+from tests.client.relations.guardians import ENTROPY, acquainted, arrived, give, states
 from tests.client.relations.people import Person, World
 from tests.support.memory_book import MemoryBook
 
@@ -50,7 +50,7 @@ def test_both_directions_are_listed(kith: Kith, world: World) -> None:
 
 def test_the_end_of_an_office_is_shown_with_its_date(kith: Kith, world: World) -> None:
     anna, dora = world["anna"], world["dora"]
-    anna.commit(splits.remove_guardian(anna.contents, anna.stamp(), anna.peer_named("Dora Falk")))
+    anna.commit(splits.remove_guardian(anna.contents, anna.stamp(), ENTROPY, anna.peer_named("Dora Falk")))
     world.settle()
     assert states(anna)["dora"] == "released"
     (row,) = sit_at(kith, dora).do("guardians")["guarding"]

@@ -21,10 +21,10 @@ from kith_client.vault import UNREADABLE
 from kith_protocol import labels
 from kith_protocol.encoding import Value, encode
 from kith_protocol.errors import Refused, Undecryptable
-from kith_protocol.guardian import MAX_GIVEN, MAX_TIME, Guard, GuardianShare, Release, SignedShare
+from kith_protocol.guardian import MAX_GIVEN, MAX_TIME, Guard, GuardianShare, Release, SignedShare, sign_release
 from kith_protocol.parcel import Bye
-from kith_protocol.phrase import paper_keys, phrase_of
-from kith_protocol.suite import HybridSignKey, seal
+from kith_protocol.phrase import paper_keys, phrase_of, root_key
+from kith_protocol.suite import HYBRID_SIGNATURE_BYTES, HybridSignKey, seal
 from tests.client.relations.guardians import (
     ENTROPY,
     FRIENDS,
@@ -84,7 +84,7 @@ def test_no_key_of_the_vault_opens_a_share_that_waits(world: World) -> None:
 def test_a_removed_guardian_keeps_the_share_for_180_days_and_no_longer(world: World) -> None:
     arrived(world)
     anna, dora = world["anna"], world["dora"]
-    anna.commit(splits.remove_guardian(anna.contents, anna.stamp(), anna.peer_named("Dora Falk")))
+    anna.commit(splits.remove_guardian(anna.contents, anna.stamp(), ENTROPY, anna.peer_named("Dora Falk")))
     world.settle()
     assert states(anna)["dora"] == "released"
     assert give(dora)
@@ -95,7 +95,7 @@ def test_a_removed_guardian_keeps_the_share_for_180_days_and_no_longer(world: Wo
         give(dora)
     assert refused.value.code == "no-share"
     with pytest.raises(Refused) as refused:
-        splits.remove_guardian(anna.contents, anna.stamp(), anna.peer_named("Dora Falk"))
+        splits.remove_guardian(anna.contents, anna.stamp(), ENTROPY, anna.peer_named("Dora Falk"))
     assert refused.value.code == "no-guardian"
 
 
@@ -156,10 +156,14 @@ def test_a_thief_with_an_unlocked_device_cannot_exchange_a_share(world: World) -
 
 
 def test_a_thief_with_an_unlocked_device_cannot_take_the_way_back_away(world: World) -> None:
-    """She ends the office, and the relationship; the share stays for 180 days, and a later split is not held up."""
+    """Only the root ends an office. With the relationship it rests; the share stays for 180 days."""
     arrived(world)
     anna, bob = world["anna"], world["bob"]
-    anna_says(world, "bob", Release(2**53))
+    anna_says(world, "bob", Release(2**53, bytes(HYBRID_SIGNATURE_BYTES)))
+    assert any("was not made with their phrase" in issue for issue in bob.issues)
+    found = kept(bob)
+    assert found is not None
+    assert not found.released
     assert give(bob)
     split(world)
     world.settle()
@@ -179,7 +183,7 @@ def test_an_earlier_release_that_a_server_plays_again_ends_nothing(world: World)
     arrived(world)
     anna = world["anna"]
     made = splits.splits(anna.contents)[0].made
-    anna_says(world, "bob", Release(made - 1))
+    anna_says(world, "bob", sign_release(root_key(ENTROPY), world["bob"].id, made - 1))
     found = kept(world["bob"])
     assert found is not None
     assert not found.released
@@ -202,7 +206,7 @@ def test_nothing_leaves_that_is_not_what_was_committed(world: World) -> None:
     split(world)
     anna.commit(plan(anna.contents, anna.stamp()).edit)
     before = {out.key for out in outgoing(anna.contents, anna.stamp()) if out.what == "guard"}
-    anna.commit(splits.remove_guardian(anna.contents, anna.stamp(), anna.peer_named("Dora Falk")))
+    anna.commit(splits.remove_guardian(anna.contents, anna.stamp(), ENTROPY, anna.peer_named("Dora Falk")))
     after = {out.key for out in outgoing(anna.contents, anna.stamp()) if out.what == "guard"}
     assert len(before) == 3
     assert len(before & after) == len(after) == 2
@@ -240,12 +244,16 @@ def test_who_keeps_no_share_gives_and_returns_none(world: World) -> None:
 
 
 DAMAGED = [
-    ("split", {"made": "yesterday", "needed": 2}),
-    ("split", {"made": 1, "needed": True}),
-    ("split", {"made": 1, "needed": 2, "guardian/xyz": True}),
-    ("split", {"made": 1, "needed": 2, "answer/" + "00" * 16: [9, []]}),
-    ("split", {"made": 1, "needed": 2, "answer/" + "00" * 16: [2, [[1, 2**53 + 1]]]}),
-    ("split", {"made": 1, "needed": 2, "answer/" + "00" * 16: [2, [7]]}),
+    ("split", {"made": "yesterday", "needed": 2, "signature": b""}),
+    ("split", {"made": 1, "needed": 2}),
+    ("split", {"made": 0, "needed": 2, "signature": b""}),
+    ("split", {"made": 2**53 + 1, "needed": 2, "signature": b""}),
+    ("split", {"made": 1, "needed": 17, "signature": b""}),
+    ("split", {"made": 1, "needed": True, "signature": b""}),
+    ("split", {"made": 1, "needed": 2, "signature": b"", "guardian/xyz": True}),
+    ("split", {"made": 1, "needed": 2, "signature": b"", "answer/" + "00" * 16: [9, []]}),
+    ("split", {"made": 1, "needed": 2, "signature": b"", "answer/" + "00" * 16: [2, [[1, 2**53 + 1]]]}),
+    ("split", {"made": 1, "needed": 2, "signature": b"", "answer/" + "00" * 16: [2, [7]]}),
     ("guarding", {"person": 7}),
     ("guarding", {"person": b"p", "words": b"no text"}),
     ("guarding", {"person": b"p", "given/00": "never"}),
@@ -317,7 +325,7 @@ def test_an_answer_that_a_server_plays_again_is_no_alarm_once_more(world: World)
 def test_a_guardian_who_was_released_in_silence_is_an_alarm(world: World) -> None:
     arrived(world)
     anna = world["anna"]
-    anna_says(world, "bob", Release(2**53))
+    anna_says(world, "bob", sign_release(root_key(ENTROPY), world["bob"].id, 2**53))
     world.settle()
     assert states(anna)["bob"] == "released"
     (issue,) = anna.issues
@@ -355,3 +363,35 @@ def test_an_office_that_a_thief_ended_with_the_relationship_stands_again_with_it
     world.settle()
     assert words_of(bob)
     assert states(anna)["bob"] == "kept"
+
+
+def test_a_release_of_another_guardian_ends_nothing(world: World) -> None:
+    arrived(world)
+    anna_says(world, "bob", sign_release(root_key(ENTROPY), world["cleo"].id, 2**53))
+    found = kept(world["bob"])
+    assert found is not None
+    assert not found.released
+
+
+def test_a_split_that_a_thief_made_up_counts_for_nothing(world: World) -> None:
+    """Neither to end who are guardians, nor to stand above every later split; also with the signature of a real one."""
+    arrived(world)
+    anna = world["anna"]
+    (real,) = splits.splits(anna.contents)
+    for made in (real.made, real.made + 1, MAX_TIME):
+        values: dict[str, Value] = {"made": made, "needed": 2, "signature": real.signature}
+        anna.commit({bytes([made % 251]) * 16: anna.stamp().content("split", values)})
+    world.settle()
+    assert set(states(anna).values()) == {"kept"}
+    assert not any(found.released for friend in FRIENDS if (found := kept(world[friend])))
+    split(world)
+    world.settle()
+    assert set(states(anna).values()) == {"kept"}
+    assert opened(world, "bob", "cleo") == [ENTROPY]
+
+
+def test_without_the_persona_no_split_is_believed(world: World) -> None:
+    arrived(world)
+    anna = world["anna"]
+    del anna.contents[next(iter(of_kind(anna.contents, "persona")))]
+    assert splits.splits(anna.contents) == []

@@ -218,7 +218,7 @@ def _one_step(world: World, rng: random.Random, flying: list[tuple[Person, Outgo
         case 1:
             now = splits.guardians_now(anna.contents)
             if now:
-                anna.commit(splits.remove_guardian(anna.contents, anna.stamp(), rng.choice(now)))
+                anna.commit(splits.remove_guardian(anna.contents, anna.stamp(), ENTROPY, rng.choice(now)))
         case 2 if words_of(friend):
             friend.commit(guarding.resign(friend.contents, friend.stamp(), friend.peer_named("Anna Beck")))
         case 3 if words_of(friend):

@@ -9,7 +9,7 @@ import msgspec
 
 from kith_protocol import labels
 from kith_protocol.encoding import Statement, encode
-from kith_protocol.guardian import GuardianShare, ShareLink, SignedShare, format_share_link
+from kith_protocol.guardian import GuardianRelease, GuardianShare, ShareLink, SignedShare, format_share_link
 from kith_protocol.persona import person_id
 from kith_protocol.splitting import read_share
 from kith_protocol.suite import HybridSignKey, SealKey
@@ -30,6 +30,7 @@ KEYS: dict[str, Private] = {"root": ROOT, "other_root": OTHER_ROOT, "bob": BOB_K
 
 def guardians(tape: Tape) -> Iterator[Vector]:
     yield from _sealed(tape)
+    yield from _released(tape)
     yield from _words()
     yield from _joined()
     yield from _links()
@@ -78,6 +79,20 @@ def _sealed(tape: Tape) -> Iterator[Vector]:
     yield saying("wrong-checksum", "A word of the share is wrong.", words=_one_wrong(SHARES[0]))
     yield saying("upper-case", "One share has one encoding.", words=SHARES[0].upper())
     yield saying("two-spaces", "One share has one encoding.", words=SHARES[0].replace(" ", "  "))
+
+
+def _released(tape: Tape) -> Iterator[Vector]:
+    def vector(
+        name: str, says: str, fails: str | None = None, *, made: int = NOW, key: HybridSignKey = ROOT, **other: Json
+    ) -> Vector:
+        signature = tape.sign(key, labels.GUARDIAN_RELEASE, encode(GuardianRelease(1, BOB, made)))
+        inputs: dict[str, Json] = {"do": "check-release", "root": ROOT.public.hex(), "guardian": BOB.hex()}
+        return Vector("guardian", name, says, {**inputs, "made": NOW, "signature": signature.hex(), **other}, fails)
+
+    yield vector("release", "Anna's phrase ended Bob's office.")
+    yield vector("release-not-by-the-root", "Who has a device, not the phrase.", "bad-signature", key=OTHER_ROOT)
+    yield vector("release-of-another", "Signed for Bob.", "bad-signature", guardian=fixed("carla").hex())
+    yield vector("release-of-an-earlier-split", "The message names a later one.", "bad-signature", made=NOW - 1)
 
 
 def _words() -> Iterator[Vector]:

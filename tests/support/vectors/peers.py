@@ -25,7 +25,7 @@ from kith_protocol.parcel import (
 )
 from kith_protocol.phrase import phrase_of
 from kith_protocol.relationship import Direction
-from kith_protocol.suite import SealKey, derive, encrypt, frame
+from kith_protocol.suite import HYBRID_SIGNATURE_BYTES, SealKey, derive, encrypt, frame
 from tests.protocol.people import BAD_ADDRESS, NOW, fixed, flip, mailbox_of
 from tests.support.vectors.tape import Tape
 from tests.support.vectors.vector import Json, Vector
@@ -84,7 +84,12 @@ def parcels(tape: Tape) -> Iterator[Vector]:
     yield vector("gives-a-share", "To a guardian.", sealed(encode(ParcelBody(messages=(Guard(7, b"sealed"),)))), None)
     given = ParcelBody(messages=(GuardAnswer(7, GuardState.KEPT, 1, 8),))
     yield vector("handed-out", "A guardian handed the share out.", sealed(encode(given)), None)
-    yield vector("releases", "A guardian no more.", sealed(encode(ParcelBody(messages=(Release(7),)))), None)
+    yield vector(
+        "releases",
+        "A guardian no more.",
+        sealed(encode(ParcelBody(messages=(Release(7, fixed("release", HYBRID_SIGNATURE_BYTES)),)))),
+        None,
+    )
     yield vector("to-an-older-key", "The second key opens it.", right, None, NEWER, KEY)
     yield vector("to-a-key-not-kept", "Only the newer key is left.", right, "undecryptable", NEWER)
     yield vector("five-keys", "More than may be tried.", right, "limit-exceeded", *[NEWER] * 4, KEY)
@@ -124,7 +129,9 @@ def parcels(tape: Tape) -> Iterator[Vector]:
     yield saying("split-0", "A split at no time.", ParcelBody(messages=(Guard(0, b""),)))
     never = ParcelBody(messages=(GuardAnswer(7, GuardState.KEPT, 1, 0),))
     yield saying("handed-out-never", "Handed out once, and never.", never)
-    yield saying("released-too-late", "Over 2^53.", ParcelBody(messages=(Release(2**53 + 1),)))
+    yield saying(
+        "released-too-late", "Over 2^53.", ParcelBody(messages=(Release(2**53 + 1, bytes(HYBRID_SIGNATURE_BYTES)),))
+    )
     weak = Rekey(KEY.public[:-32] + bytes(32), mailbox_of("anna").address)
     yield saying("weak-key", "The announced key is unusable.", ParcelBody(messages=(weak,)), "bad-key")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from kith_protocol.guardian import Guard, format_share_link, open_share, parse_share_link
+from kith_protocol.guardian import Guard, Release, check_release, format_share_link, open_share, parse_share_link
 from kith_protocol.splitting import candidates, read_share
 from kith_protocol.suite import SealKey
 from tests.support.vectors.vector import Json
@@ -21,6 +21,12 @@ def _open_share(inputs: Inputs) -> Json:
     message = Guard(inputs["made"], unhex(inputs["sealed"]))
     opened = open_share(SealKey(unhex(inputs["seed"])), unhex(inputs["guardian"]), unhex(inputs["root"]), message)
     return {"vault": opened.vault.hex(), "made": opened.made, "words": opened.words}
+
+
+def _check_release(inputs: Inputs) -> Json:
+    message = Release(inputs["made"], unhex(inputs["signature"]))
+    check_release(unhex(inputs["root"]), unhex(inputs["guardian"]), message)
+    return {"made": message.made}
 
 
 def _read_share(inputs: Inputs) -> Json:
@@ -40,6 +46,7 @@ def _read_link(inputs: Inputs) -> Json:
 
 _DOING: dict[str, Callable[[Inputs], Json]] = {
     "open-share": _open_share,
+    "check-release": _check_release,
     "read-share": _read_share,
     "join": _join,
     "read-link": _read_link,

@@ -20,7 +20,7 @@ from kith_protocol.commit import RECORD_ID_BYTES
 from kith_protocol.content import Content
 from kith_protocol.encoding import Value
 from kith_protocol.errors import BadSignature, DecodingError, Refused, Undecryptable
-from kith_protocol.guardian import Guard, GuardAnswer, GuardState, Release, ShareLink, open_share
+from kith_protocol.guardian import Guard, GuardAnswer, GuardState, Release, ShareLink, check_release, open_share
 from kith_protocol.splitting import read_share
 from kith_protocol.suite import labelled_hash
 
@@ -35,6 +35,11 @@ _GUARDING: Final = labels.PREFIX + GUARDING
 _NOT_BY_THE_ROOT: Final = (
     "a share of a recovery phrase came that was not made with that phrase. It was not taken; a share that you kept "
     "before stays. Somebody may have a device of theirs: ask them, by other means than messages."
+)
+
+_NOT_ENDED_BY_THE_ROOT: Final = (
+    "a message came that your office as their guardian is over, and it was not made with their phrase. Nothing "
+    "changed. Somebody may have a device of theirs: ask them, by other means than messages."
 )
 
 _T = TypeVar("_T", int, bytes, str)
@@ -128,12 +133,18 @@ def take_guard(inbox: Inbox, channel: Channel, message: Guard) -> None:
 
 
 def take_release(inbox: Inbox, channel: Channel, message: Release) -> None:
-    """The office is over. What I keep stays for a while, because it may not be the person who says so."""
+    """The office is over, by the root's word. What I keep stays for a while, as after every end."""
     if channel.established is None:
         return
     draft, person = inbox.draft, channel.established.peer
     before = guardings(draft.contents).get(person)
-    # `made` stays that of the share: nobody signed this one, and it must not stand above a later share.
+    try:
+        check_release(records.persona_of(persona_in(channel)).root, records.own_persona(draft.contents).person, message)
+    except BadSignature:
+        name = Layers(draft.contents).peer_names(channel.peer)[0]
+        inbox.tell("alarm", channel.id, f"In the name of {name}, {_NOT_ENDED_BY_THE_ROOT}")
+        return
+    # `made` stays that of the share: the answer is about what is kept.
     if before is not None and before.words and not before.released and message.made >= before.made:
         draft.change(before.id, {"released": draft.stamp.now})
         inbox.event(channel.peer, "ended your office as their guardian; the share is kept for 180 days")

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from functools import lru_cache
+from typing import Final, TypeGuard
 
 from kith_client.book.layers import Layers
 from kith_client.relations import records
@@ -17,13 +18,25 @@ from kith_client.relations.guardians.alarms import tell_of_handing_out, tell_of_
 from kith_client.relations.inbox import Inbox
 from kith_client.relations.joining import is_connected, open_channels, persona_in
 from kith_client.relations.records import Channel
-from kith_client.stamp import Contents, Edit, Stamp, of_kind
+from kith_client.stamp import Contents, Edit, Stamp, of_kind, the_one
 from kith_protocol.content import Content
 from kith_protocol.encoding import Value
-from kith_protocol.errors import DecodingError, Refused
-from kith_protocol.guardian import MAX_GIVEN, MAX_TIME, Guard, GuardAnswer, GuardState, Release, seal_share
+from kith_protocol.errors import BadSignature, DecodingError, Refused
+from kith_protocol.guardian import (
+    MAX_GIVEN,
+    MAX_TIME,
+    Guard,
+    GuardAnswer,
+    GuardState,
+    Release,
+    check_split,
+    seal_share,
+    sign_release,
+    sign_split,
+)
 from kith_protocol.phrase import entropy_of, paper_keys, root_key
 from kith_protocol.splitting import MAX_SHARES, MIN_NEEDED, split_entropy
+from kith_protocol.suite import HYBRID_SIGNATURE_BYTES, HybridSignKey
 
 SPLIT: Final = "split"
 """Kind of the record: one for each split of the phrase."""
@@ -31,6 +44,8 @@ GUARDIAN: Final = "guardian/"
 """On a split, with the id of a `peer` record: whether that peer is to have a share of it."""
 SEALED: Final = "sealed/"
 """The share, which only that guardian can open; until it answered."""
+RELEASE: Final = "release/"
+"""The root's signature that this peer is a guardian no more, of this split and all earlier ones."""
 ANSWER: Final = "answer/"
 """What the guardian said: the highest state, and every handing out that was told (how often by then, and when)."""
 MAX_HEARD: Final = 16
@@ -67,9 +82,12 @@ class Split:
     id: bytes
     made: int
     needed: int
+    signature: bytes
+    """By the root: what only a device wrote is no split."""
     guardians: Mapping[bytes, bool]
     """`peer` record → whether it is a guardian still."""
     sealed: Mapping[bytes, bytes]
+    releases: Mapping[bytes, bytes]
     answers: Mapping[bytes, Answer]
 
     def __repr__(self) -> str:
@@ -98,18 +116,27 @@ class GuardianRow:
 
 def read_split(record: bytes, content: Content) -> Split:
     """Raises `DecodingError` where it is damaged."""
-    made, needed = content.value("made"), content.value("needed")
-    if type(made) is not int or type(needed) is not int:
+    made, needed, signature = content.value("made"), content.value("needed"), content.value("signature")
+    if type(made) is not int or type(needed) is not int or not isinstance(signature, bytes):
+        raise _damaged()
+    if not 1 <= made <= MAX_TIME or not MIN_NEEDED <= needed <= MAX_SHARES:
         raise _damaged()
     guardians = {peer: value is True for peer, value in _by_peer(content, GUARDIAN)}
     sealed = {peer: value for peer, value in _by_peer(content, SEALED) if isinstance(value, bytes)}
-    return Split(record, made, needed, guardians, sealed, {p: _answer(value) for p, value in _by_peer(content, ANSWER)})
+    releases = {peer: value for peer, value in _by_peer(content, RELEASE) if _is_signature(value)}
+    answers = {peer: _answer(value) for peer, value in _by_peer(content, ANSWER)}
+    return Split(record, made, needed, signature, guardians, sealed, releases, answers)
 
 
 def splits(contents: Contents) -> list[Split]:
-    """All splits; the first one counts."""
-    found = [read_split(record, content) for record, content in of_kind(contents, SPLIT).items()]
-    return sorted(found, key=lambda split: (-split.made, split.id))
+    """All splits that my root made; the first one counts. None while my persona cannot be read."""
+    kept = of_kind(contents, SPLIT)
+    if not kept or the_one(contents, "persona") is None:
+        return []
+    root = records.persona_of(records.own_persona(contents).raw).root
+    found = [read_split(record, content) for record, content in kept.items()]
+    mine = (split for split in found if _is_by(root, split.id, split.made, split.needed, split.signature))
+    return sorted(mine, key=lambda split: (-split.made, split.id))
 
 
 def guardians_now(contents: Contents) -> list[bytes]:
@@ -148,22 +175,32 @@ def make_split(
         raise Refused("guardians-count", f"A phrase is split among at most {MAX_SHARES} different guardians.")
     channels = {peer: _channel(contents, peer) for peer in guardians}
     shares = split_entropy(entropy, needed, len(guardians))
-    made = max([stamp.now, *(split.made + 1 for split in splits(contents))])
-    root = root_key(entropy)
+    before = splits(contents)
+    made = max([stamp.now, *(split.made + 1 for split in before)])
+    root, record = root_key(entropy), stamp.record_id()
     values: dict[str, Value] = {"made": made, "needed": needed}
+    values["signature"] = sign_split(root, record, made, needed)
+    for peer in {peer for split in before for peer in split.guardians}.difference(guardians):
+        values |= _release(contents, root, peer, made)
     for (peer, channel), words in zip(channels.items(), shares, strict=True):
         values[GUARDIAN + peer.hex()] = True
         values[SEALED + peer.hex()] = seal_share(root, records.persona_of(persona_in(channel)), vault, made, words)
-    return {stamp.record_id(): stamp.content(SPLIT, values)}
+    return {record: stamp.content(SPLIT, values)}
 
 
-def remove_guardian(contents: Contents, stamp: Stamp, peer: bytes) -> Edit:
-    """The peer is to be no guardian any more. Raises `Refused` (`no-guardian`)."""
+def check_guardian(contents: Contents, peer: bytes) -> None:
+    """Raises `Refused` (`no-guardian`) unless this peer is one."""
     current = splits(contents)[:1]
     if not current or not current[0].has(peer):
         raise Refused("no-guardian", "This peer is no guardian of yours. 'kith guardians' shows who is.")
-    draft = Draft(contents, stamp)
-    draft.change(current[0].id, {GUARDIAN + peer.hex(): False}, without=[SEALED + peer.hex()])
+
+
+def remove_guardian(contents: Contents, stamp: Stamp, entropy: bytes, peer: bytes) -> Edit:
+    """The peer is to be no guardian any more. Raises `Refused` (`no-guardian`)."""
+    check_guardian(contents, peer)
+    draft, split = Draft(contents, stamp), splits(contents)[0]
+    release = _release(contents, root_key(entropy), peer, split.made)
+    draft.change(split.id, {GUARDIAN + peer.hex(): False, **release}, without=[SEALED + peer.hex()])
     return draft.edit
 
 
@@ -172,9 +209,10 @@ def word_for(all_splits: Sequence[Split], peer: bytes) -> Guard | Release | None
     if all_splits and all_splits[0].has(peer):
         sealed = all_splits[0].sealed.get(peer)
         return None if sealed is None else Guard(all_splits[0].made, sealed)
-    former = next((split for split in all_splits if peer in split.guardians), None)
+    last = next((split for split in all_splits if peer in split.releases), None)
     answer = next((split.answers[peer] for split in all_splits if peer in split.answers), None)
-    return None if former is None or (answer is not None and answer.is_over) else Release(former.made)
+    is_told = answer is not None and answer.is_over
+    return None if last is None or is_told else Release(last.made, last.releases[peer])
 
 
 def drop_void_shares(draft: Draft) -> None:
@@ -231,6 +269,27 @@ def _row(contents: Contents, split: Split, peer: bytes, *, is_current: bool) -> 
     else:
         state = "waiting" if answer is None else "kept"
     return GuardianRow(peer, split.made, state, answer.given if answer else 0, answer.given_at if answer else 0)
+
+
+def _release(contents: Contents, root: HybridSignKey, peer: bytes, made: int) -> dict[str, Value]:
+    """Nothing of a peer whose record cannot be read."""
+    content = contents.get(peer)
+    if content is None or content.kind != "peer":
+        return {}
+    return {RELEASE + peer.hex(): sign_release(root, records.read_peer(peer, content).person, made).signature}
+
+
+@lru_cache(maxsize=256)
+def _is_by(root: bytes, record: bytes, made: int, needed: int, signature: bytes) -> bool:
+    try:
+        check_split(root, record, made, needed, signature)
+    except BadSignature:
+        return False
+    return True
+
+
+def _is_signature(value: Value) -> TypeGuard[bytes]:
+    return isinstance(value, bytes) and len(value) == HYBRID_SIGNATURE_BYTES
 
 
 def _name(inbox: Inbox, peer: bytes) -> str:
