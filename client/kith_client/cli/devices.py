@@ -54,7 +54,7 @@ async def device_add(vault: Vault, server: HomeServer, out: Output, qr: str | No
         await asyncio.to_thread(check_picture_place, qr)
 
     async def agree(name: str) -> bool:
-        return await asyncio.to_thread(out.confirm, f"Add the device '{name}'?")
+        return await out.confirm_meanwhile(f"Add the device '{name}'?")
 
     async def show(code: str) -> None:
         if qr is not None:
@@ -162,7 +162,7 @@ async def _remove_stolen(vault: Vault, server: HomeServer, out: Output, device: 
             "stop, and run 'kith sync' first. If you did not, the thief wrote that; go on, and it stays here."
         )
     names = _confirmed(devices, gone, stays, out)
-    phrase = await asyncio.to_thread(ask_phrase)
+    phrase = ask_phrase()
     with out.counted("Taking back") as progress:
         await remove_stolen(vault, server, gone.id, phrase, keep=stays, progress=progress)
     await _after_removal(vault, server, names, out, stolen=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import sys
 from typing import TYPE_CHECKING
 
@@ -56,7 +55,7 @@ async def meet_command(
     wishes = Wishes.of(vault.contents, facets, found)
 
     async def agree(name: str) -> bool:
-        return await asyncio.to_thread(out.confirm, f"Become peers with '{name}'?")
+        return await out.confirm_meanwhile(f"Become peers with '{name}'?")
 
     async with remembering(vault):
         await _meet(vault, server, out, code, agree, wishes, nearby=nearby)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Concatenate, ParamSpec
 
 import click
 
+from kith_client.cli.asking import prompt
 from kith_client.cli.options import settings
 from kith_client.cli.output import Output
 from kith_client.cli.session import ask_passphrase, home_of, run_async
@@ -83,5 +84,5 @@ def new_passphrase(none: bool) -> str | None:
         return given
     if not sys.stdin.isatty():
         raise click.UsageError("Nobody can be asked for a passphrase: set KITH_PASSPHRASE, or say --no-passphrase.")
-    typed: str = click.prompt("New passphrase for this device", hide_input=True, confirmation_prompt=True, err=True)
+    typed: str = prompt("New passphrase for this device", hide_input=True, confirmation_prompt=True)
     return typed

@@ -12,6 +12,7 @@ from typing import Any, Final
 
 import click
 
+from kith_client.cli import asking
 from kith_client.cli.options import Settings
 from kith_client.contacts.text import terminal_safe
 
@@ -77,13 +78,23 @@ class Output:
 
     def confirm(self, question: str, unattended: bool = False) -> bool:
         """Asks on standard error; --yes answers yes. `unattended` is the answer where nobody can be asked."""
+        settled = self._settled(question, unattended)
+        return asking.confirm(question) if settled is None else settled
+
+    async def confirm_meanwhile(self, question: str) -> bool:
+        """As `confirm`, for a question during which somebody else waits for us: the loop goes on."""
+        settled = self._settled(question, unattended=False)
+        return await asking.confirm_meanwhile(question) if settled is None else settled
+
+    def _settled(self, question: str, unattended: bool) -> bool | None:
+        """The answer where nobody has to be asked, or can be."""
         if self._settings.yes:
             return True
-        if not sys.stdin.isatty():
-            if not unattended:
-                self.warn(f"{question} Nobody can be asked here; --yes says yes.")
-            return unattended
-        return click.confirm(terminal_safe(question), err=True)
+        if sys.stdin.isatty():
+            return None
+        if not unattended:
+            self.warn(f"{question} Nobody can be asked here; --yes says yes.")
+        return unattended
 
     @contextmanager
     def progress(self, label: str, total: int | None) -> Iterator[Callable[[int], None]]:

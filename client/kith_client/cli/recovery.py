@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from kith_client.cli.asking import confirm, prompt
 from kith_client.cli.online import default_device_name, new_passphrase
 from kith_client.cli.options import command, settings
 from kith_client.cli.output import Output
@@ -173,8 +174,8 @@ def _where(out: Output, gathering: Gathering, candidate: Candidate, said: _Said)
 
 def _ask_where() -> _Said:
     """Each guardian sees both beside the share."""
-    server: str = click.prompt("Server", err=True)
-    vault: bytes = click.prompt("Id of the address book", value_proc=_vault_id, err=True)
+    server: str = prompt("Server")
+    vault: bytes = prompt("Id of the address book", value_proc=_vault_id)
     return _Said(server.strip(), vault)
 
 
@@ -193,7 +194,7 @@ def _asked_once(out: Output, url: str, vault: bytes, needed: int) -> Agree:
             "together, it is one of theirs.\n"
             f"Owner    {name}\nServer   {url}\nVault    {vault.hex()}\nNeeded   {needed} guardians together"
         )
-        if not click.confirm("Is this your server, and did you choose that number?", err=True):
+        if not confirm("Is this your server, and did you choose that number?"):
             raise click.Abort
         agreed.add(name)
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 
 import click
 
+from kith_client.cli.asking import prompt
 from kith_client.cli.options import Settings, settings
 from kith_client.cli.output import Output
 from kith_client.cli.seam import Book
@@ -38,14 +39,14 @@ def ask_passphrase() -> str:
         from kith_client.store.unlock import cannot_ask
 
         return cannot_ask()
-    answer: str = click.prompt("Passphrase", hide_input=True, err=True)
+    answer: str = prompt("Passphrase", hide_input=True)
     return answer
 
 
 def ask_phrase() -> str:
     """The recovery phrase: asked for unseen; where nobody can be asked, from standard input."""
     if sys.stdin.isatty():
-        typed: str = click.prompt("Recovery phrase (24 words)", hide_input=True, err=True)
+        typed: str = prompt("Recovery phrase (24 words)", hide_input=True)
         return typed
     return sys.stdin.read(_PHRASE_CHARACTERS)
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
+from kith_client.cli.asking import prompt
 from kith_client.cli.online import default_device_name, new_passphrase
 from kith_client.cli.options import command, settings
 from kith_client.cli.output import Output
@@ -46,7 +47,7 @@ def init_command(server: str, name: str, device: str | None, token: str, no_pass
         try:
             _ask_words(out, made.recovery_phrase.split())
         except click.Abort:
-            out.warn("\nThe address book is made. The phrase above is not shown again: write it down now.")
+            out.warn("The address book is made. The phrase above is not shown again: write it down now.")
 
 
 def _show_kit(out: Output, server: str, made: Created) -> None:
@@ -56,7 +57,7 @@ def _show_kit(out: Output, server: str, made: Created) -> None:
     out.message("It cannot be replaced: without it, a new address book is the only way, and peers see the change.\n")
     numbered(out, made.recovery_phrase)
     out.message("\nWrite these down beside it, for 'kith recover':")
-    out.line(f"Server   {server}\nVault    {made.vault.hex()}")
+    out.line(f"Server   {server}\nVault    {made.vault.hex()}", lines=True)
 
 
 def numbered(out: Output, text: str) -> None:
@@ -72,7 +73,7 @@ def _ask_words(out: Output, words: list[str]) -> None:
     out.message("")
     for place in sorted(secrets.SystemRandom().sample(range(len(words)), _TESTED)):
         for _ in range(_TRIES):
-            typed: str = click.prompt(f"To be sure, type word {place + 1}", err=True)
+            typed: str = prompt(f"To be sure, type word {place + 1}")
             if typed.strip().lower() == words[place]:
                 break
             out.message("That is not the word that stands on the list.")

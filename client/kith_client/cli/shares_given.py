@@ -6,8 +6,7 @@ import asyncio
 import sys
 from typing import TYPE_CHECKING
 
-import click
-
+from kith_client.cli.asking import prompt
 from kith_client.cli.output import Output
 from kith_protocol.errors import KithError
 
@@ -44,7 +43,7 @@ async def _asked(out: Output, gathering: Gathering, *, placed: bool) -> list[Can
     found: list[Candidate] = []
     while True:
         number = len(gathering.given) + 1
-        typed: str = click.prompt(f"Share {number} (33 words, or a file)", default="", show_default=False, err=True)
+        typed: str = prompt(f"Share {number} (33 words, or a file)", default="", show_default=False)
         if not typed.strip():
             if found:
                 return found

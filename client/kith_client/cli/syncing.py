@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import dataclasses
 from typing import TYPE_CHECKING, Any
 
@@ -128,7 +127,7 @@ async def _rebuild() -> None:
             "state of the address book now, it would not be noticed; 'kith doctor' on another device shows the same "
             "words for the head if all is well."
         )
-        return await asyncio.to_thread(out.confirm, "Go on with what the server has?")
+        return out.confirm("Go on with what the server has?")
 
     with out.counted("Fetching") as progress:
         made = await rebuild(home_of(chosen), ask_passphrase, trust, progress=progress)

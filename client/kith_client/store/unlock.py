@@ -39,10 +39,14 @@ class Unlocked:
 async def unlock(home: Home, prompt: PromptForPassphrase = cannot_ask) -> Unlocked:
     """The device's keys. Raises `NoVault` or `WrongPassphrase`."""
     home.require()
-    return await asyncio.to_thread(_unlock, home, prompt)
+    found = await asyncio.to_thread(_without_asking, home)
+    if found is not None:
+        return found
+    passphrase = prompt()  # in the loop's thread, which is the one that hears of Ctrl-C
+    return await asyncio.to_thread(_with_passphrase, home, passphrase)
 
 
-def _unlock(home: Home, prompt: PromptForPassphrase) -> Unlocked:
+def _without_asking(home: Home) -> Unlocked | None:
     raw = home.key_file.read_bytes()
     if not keyfile.needs_passphrase(raw):
         return Unlocked(keyfile.open_key_file(raw, None), None)
@@ -53,7 +57,12 @@ def _unlock(home: Home, prompt: PromptForPassphrase) -> Unlocked:
         except WrongPassphrase:
             pass  # the key file was replaced since; ask
     passphrase = os.environ.get("KITH_PASSPHRASE")
-    key = keyfile.passphrase_key(raw, passphrase if passphrase is not None else prompt())
+    return None if passphrase is None else _with_passphrase(home, passphrase)
+
+
+def _with_passphrase(home: Home, passphrase: str) -> Unlocked:
+    raw = home.key_file.read_bytes()
+    key = keyfile.passphrase_key(raw, passphrase)
     keys = keyfile.open_key_file(raw, key)
     remember(home, key)
     return Unlocked(keys, key)

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from kith_client.cli import output
 from tests.support.running import BIN, Kith, Server
 
 PATIENCE = 60.0
@@ -19,6 +20,8 @@ PATIENCE = 60.0
 
 Person = Callable[[str], str | None]
 """Given everything on the screen so far, what to type now."""
+
+CTRL_C = "\x03"
 
 
 def at_terminal(
@@ -28,10 +31,8 @@ def at_terminal(
     given = {} if passphrase is None else {"KITH_PASSPHRASE": passphrase}
     environment = {**kith.environment(), **given, "TERM": "xterm", "COLUMNS": "200"}
     terminal, inner = os.openpty()
-    # A session of its own: without a controlling terminal, passwords are read from standard input.
-    child = subprocess.Popen(
-        [BIN / "kith", *args], stdin=inner, stdout=inner, stderr=inner, env=environment, start_new_session=True
-    )
+    # The terminal is its controlling one, as a person's is, and Ctrl-C becomes a signal.
+    child = subprocess.Popen([BIN / "kith", *args], env=environment, preexec_fn=lambda: os.login_tty(inner))
     os.close(inner)
     screen = b""
     while select.select([terminal], [], [], PATIENCE)[0]:
@@ -42,7 +43,7 @@ def at_terminal(
         screen += chunk
         typed = person(screen.decode(errors="replace"))
         if typed is not None:
-            os.write(terminal, f"{typed}\n".encode())
+            os.write(terminal, (typed if typed == CTRL_C else f"{typed}\n").encode())
     os.close(terminal)
     return child.wait(timeout=PATIENCE), screen.decode(errors="replace")
 
@@ -51,6 +52,12 @@ def saying(word: str) -> Person:
     """Somebody who answers one question."""
     answers = iter([word])
     return lambda screen: next(answers, None) if screen.endswith("[y/N]: ") else None
+
+
+def stopping(before: str) -> Person:
+    """Somebody who presses Ctrl-C once, when the screen ends so."""
+    presses = iter([CTRL_C])
+    return lambda screen: next(presses, None) if screen.endswith(before) else None
 
 
 @pytest.fixture(scope="module")
@@ -139,6 +146,49 @@ def test_tables_progress_and_questions_at_a_terminal(anna: Kith, tmp_path: Path)
     assert (code, "Removed Eve" in screen) == (0, True)
 
 
+@pytest.mark.parametrize(
+    ("command", "question", "passphrase"),
+    [
+        (("rm", "Gone"), "[y/N]: ", "open sesame"),
+        (("me",), "Passphrase: ", None),
+        (("move", "http://127.0.0.1:9"), "[y/N]: ", "open sesame"),
+        (("recover", "--server", "http://127.0.0.1:9", "--vault", "ab" * 32), "24 words): ", "open sesame"),
+        (("recover", "--guardians"), "or a file): ", "open sesame"),
+        (("recover", "--guardians"), "this device: ", None),
+    ],
+)
+def test_one_ctrl_c_at_a_question_ends_the_command_and_nothing_is_done(
+    anna: Kith, command: tuple[str, ...], question: str, passphrase: str | None
+) -> None:
+    if command[0] == "rm":
+        at_terminal(anna, "add", "Gone", passphrase="open sesame")
+    code, screen = at_terminal(anna, *command, passphrase=passphrase, person=stopping(question))
+    assert code == 1, screen
+    assert screen.splitlines()[-1] == "Stopped. Nothing more was done."
+    if command[0] == "rm":
+        _, screen = at_terminal(anna, "list", passphrase="open sesame")
+        assert "Gone" in screen
+
+
+def test_one_ctrl_c_ends_a_question_during_which_another_device_waits(server: Server, tmp_path: Path) -> None:
+    old, new = Kith(tmp_path / "old"), Kith(tmp_path / "new")
+    old.do("init", "--server", server.url, "--name", "Anna Beck", "--no-passphrase")
+    joining: list[subprocess.Popen[str]] = []
+    stop = stopping("[y/N]: ")
+
+    def person(screen: str) -> str | None:
+        shown = re.search(r"^(\d+-\S+)\r?$", screen, re.MULTILINE)
+        if shown is not None and not joining:
+            joining.append(new.start("device", "join", shown[1], "--server", server.url, "--no-passphrase"))
+        return stop(screen)
+
+    code, screen = at_terminal(old, "device", "add", person=person)
+    assert (code, screen.splitlines()[-1]) == (1, "Stopped. Nothing more was done."), screen
+    joining[0].communicate(timeout=PATIENCE)
+    assert joining[0].returncode == 1
+    assert len(old.do("device")["devices"]) == 1
+
+
 def test_json_at_a_terminal_is_one_document_too(anna: Kith) -> None:
     code, screen = at_terminal(anna, "me", "--json", passphrase="open sesame")
     assert code == 0
@@ -172,3 +222,9 @@ def test_everything_local_works_without_the_server_and_sync_exits_3(tmp_path: Pa
         assert kith.do("sync")["pushed"] >= 3
     finally:
         server.stop()
+
+
+def test_every_question_is_asked_where_ctrl_c_ends_it() -> None:
+    sources = {path.name: path.read_text() for path in Path(output.__file__).parent.glob("*.py")}
+    asking = {name for name, text in sources.items() if re.search(r"click\.(prompt|confirm)\(|getpass|\binput\(", text)}
+    assert asking == {"asking.py"}
