@@ -55,13 +55,11 @@ def unblock_peer(contents: Contents, stamp: Stamp, peer: bytes) -> Edit:
     if not records.peer_at(contents, peer).blocked:
         raise Refused("not-blocked", "This peer is not blocked.")
     draft = Draft(contents, stamp)
-    # The channel that is not ended yet, because there was no sync since, must not come back either.
-    open_ones: dict[str, Value] = {
-        ENDED + channel.id.hex(): True
-        for channel in records.channels(contents)
-        if channel.peer == peer and not channel.ended
+    # Otherwise one that no sync ended yet would go on, and what is taken back after a theft would bring all of them.
+    over: dict[str, Value] = {
+        ENDED + channel.id.hex(): True for channel in records.channels(contents) if channel.peer == peer
     }
-    draft.change(peer, open_ones, without=["blocked"])
+    draft.change(peer, over, without=["blocked"])
     return draft.edit
 
 

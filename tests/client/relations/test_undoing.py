@@ -12,6 +12,7 @@ from msgspec.structs import replace as with_fields
 
 from kith_client.lifecycle.versions import Version
 from kith_client.relations import records
+from kith_client.relations.ending import block_peer, unblock_peer
 from kith_client.relations.homes import Place, moved
 from kith_client.relations.records import PeerRecord, channels, peers, read_channel
 from kith_client.relations.rekeying import DAY
@@ -263,6 +264,18 @@ def test_whom_the_person_ended_or_blocked_is_not_taken_back(theft: Theft) -> Non
     theft.take_back()
     assert [each.what for each in theft.anna.to_send()] == []
     assert theft.anna.states() == ["ended"]
+
+
+def test_whom_the_person_blocked_and_unblocked_is_not_taken_back(theft: Theft) -> None:
+    """The block ended what there was; to let somebody begin anew does not bring it back."""
+    anna, peer = theft.anna, theft.peer
+    for decide in (block_peer, unblock_peer):
+        (content,) = decide(anna.contents, anna.stamp(), peer.id).values()
+        assert content is not None
+        theft.wrote(peer.id, content, suspect=False)
+        theft.world.sync(anna)
+    theft.take_back()
+    assert anna.states() == [RelationshipState.ENDED.value]
 
 
 def test_a_second_record_for_a_peer_goes_and_so_does_her_channel(theft: Theft) -> None:
