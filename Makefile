@@ -32,5 +32,6 @@ lint: setup
 typecheck: setup
 	$(BIN)/mypy
 
+# Files go to as many processes as the machine has cores; more than four would wait for the same disk.
 test: lint typecheck
-	$(BIN)/pytest
+	$(BIN)/pytest -n auto --maxprocesses 4 --dist loadfile
