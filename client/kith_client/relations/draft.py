@@ -6,10 +6,14 @@ Nothing is stored here; whoever asked commits the edit.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from typing import Final
 
 from kith_client.stamp import Contents, Edit, Stamp, of_kind
 from kith_protocol.content import Content
 from kith_protocol.encoding import Value
+
+MAX_TOLD: Final = 4
+"""Issues about one record."""
 
 
 class Draft:
@@ -51,7 +55,7 @@ class Draft:
         del self.contents[record]
         self._touched.add(record)
 
-    def tell(self, kind: str, about: bytes, text: str, *, at_most: int = 4) -> bool:
+    def tell(self, kind: str, about: bytes, text: str, *, at_most: int = MAX_TOLD) -> bool:
         """Leaves the person an issue about a record; False where it, or enough of them, is there already.
 
         Bounded, because whoever holds an invite or is a peer can cause them as often as they like.

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from kith_client.book.events import entry
 from kith_client.book.layers import Layers
-from kith_client.relations.draft import Draft
+from kith_client.relations.draft import MAX_TOLD, Draft
 from kith_client.stamp import Edit
 from kith_protocol.suite import digest
 from kith_protocol.wire import StoredParcel
@@ -46,9 +46,9 @@ class Inbox:
         """Logs that a peer did something; the sentence will begin with its name."""
         self.events[peer, what] = None
 
-    def tell(self, kind: str, about: bytes, text: str) -> None:
+    def tell(self, kind: str, about: bytes, text: str, *, at_most: int = MAX_TOLD) -> None:
         """Leaves an issue, unless it or enough of them about the same are there."""
-        if self.draft.tell(kind, about, text):
+        if self.draft.tell(kind, about, text, at_most=at_most):
             self.issues.append(text)
 
     def keep_told(self, record: bytes, kind: str, about: bytes, text: str) -> None:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import copy
+from collections import Counter
 from functools import cache
 
 import pytest
 from msgspec.structs import replace
 
+from kith_client.relations.draft import Draft
 from kith_client.relations.ending import block_peer, end_relationship
 from kith_client.relations.invites import list_invites
 from kith_client.relations.own_keys import OwnKey
@@ -22,13 +24,14 @@ from kith_client.relations.records import (
     persona_of,
     persona_seals,
 )
-from kith_client.relations.rekeying import DAY, RETIRED_FOR, plan_rekeys, rekeying
-from kith_client.relations.theft.reclaiming import FORMER_EVERY, MAX_FORMER
+from kith_client.relations.rekeying import DAY, MAX_RETIRED, RETIRED_FOR, plan_rekeys, rekeying
+from kith_client.relations.theft.reclaiming import FORMER_EVERY, MAX_ENDED, MAX_FORMER
 from kith_client.relations.verify import mark_verified, safety_number_of
 from kith_protocol.content import Content
 from kith_protocol.encoding import encode
 from kith_protocol.errors import Alarm, AlarmCode
 from kith_protocol.gateway import Put, PutStatus
+from kith_protocol.introduction import Introduce
 from kith_protocol.mailbox import new_mailbox, sign_put
 from kith_protocol.parcel import Rekey
 from kith_protocol.persona import OwnPersona
@@ -236,6 +239,34 @@ def test_a_relationship_under_a_persona_that_nobody_has_is_taken_back_like_any_o
     world.settle()
     see_each_other(world)
     assert standing(anna).persona == 2
+
+
+def test_a_peer_who_takes_the_relationship_back_again_and_again_fills_no_address_book(world: World) -> None:
+    anna, bob = world["anna"], world["bob"]
+    for number in range(2, 12):
+        for each in range(3):
+            offer = Introduce(bytes([number, each]) * 8, "Carla", bytes([number, each]) * 16, "", anna.now + DAY)
+            anna.take([crafted(bob, anna, [offer], sequence=100)])
+        take_back(bob, number)
+        world.settle()
+    see_each_other(world)
+    kinds = Counter(content.kind for content in anna.contents.values())
+    assert kinds["channel"] == MAX_ENDED + 1
+    assert kinds["introduction"] == 0
+    issues = [str(c.value("text")) for c in anna.contents.values() if c.kind == "issue"]
+    told = [text for text in issues if "replaced all keys" in text]
+    assert len(told) == 1
+    assert len(anna.read_ids()) <= MAX_RETIRED + 2
+
+
+def test_that_a_peer_replaced_all_keys_is_told_whatever_else_the_peer_caused(world: World) -> None:
+    anna, bob = world["anna"], world["bob"]
+    draft = Draft(anna.contents, anna.stamp())
+    assert [draft.tell("invite", anna.peer_named("Bob Kay"), str(n)) for n in range(5)] == [True] * 4 + [False]
+    anna.commit(draft.edit)
+    take_back(bob)
+    world.settle()
+    assert "Bob Kay replaced all keys" in anna.issues[-1]
 
 
 def test_a_flood_of_mailboxes_in_a_peers_name_does_not_make_it_unreachable(world: World) -> None:

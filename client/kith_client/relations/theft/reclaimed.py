@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from kith_client.book.layers import Layers
 from kith_client.relations import records
-from kith_client.relations.draft import Draft
+from kith_client.relations.draft import MAX_TOLD, Draft
 from kith_client.relations.inbox import Inbox
 from kith_client.relations.own_keys import OwnKey
 from kith_client.relations.records import RECLAIM, Channel
@@ -40,14 +40,12 @@ def has_new_persona(inbox: Inbox, peer: bytes) -> None:
     """Says that a peer replaced its persona: never silent, though the person is proved to be the same."""
     name = Layers(inbox.draft.contents).peer_names(peer)[0]
     inbox.event(peer, "replaced all keys, as after the theft of a device; the safety number is unchanged")
-    channel = inbox.draft.contents[peer].value("channel")
-    inbox.tell(
-        "alarm",
-        # The new one, about which nobody can have left so many issues that this one is not.
-        channel if isinstance(channel, bytes) else peer,
+    text = (
         f"{name} replaced all keys, as one does after a device was stolen. It is the same person: the safety number is "
-        "unchanged. What came from them shortly before may have been the thief's.",
+        "unchanged. What came from them shortly before may have been the thief's."
     )
+    # Once for the peer, however often; and room for it whatever else there is about that peer.
+    inbox.tell("alarm", peer, text, at_most=MAX_TOLD + 1)
 
 
 def _looks_like_one(stored: StoredParcel) -> bool:

@@ -15,7 +15,8 @@ from kith_client.relations.joining import end_others
 from kith_client.relations.own_keys import PUT, Retired
 from kith_client.relations.records import FORMER, RECLAIM, Channel, InviteState
 from kith_client.relations.rekeying import DAY, MAX_RETIRED, RETIRED_FOR, STANDING, fresh_inbox
-from kith_client.stamp import Contents, Edit, Stamp, the_one
+from kith_client.stamp import Contents, Edit, Stamp, of_kind, the_one
+from kith_protocol.content import Content
 from kith_protocol.encoding import Value, decode, encode
 from kith_protocol.errors import BadKey, BadSignature, DecodingError, Refused
 from kith_protocol.invite import Greeting
@@ -30,6 +31,8 @@ UNREACHED: Final = (
 )
 MAX_FORMER: Final = 16
 """Mailboxes remembered of one peer: as many as it keeps itself after a newer one replaced them."""
+MAX_ENDED: Final = 3
+"""Ended channels of one peer that are kept when another one is replaced."""
 FORMER_EVERY: Final = 7 * DAY
 """Milliseconds in which one more of them is remembered at most. Peers change theirs less often, and what a thief
 announces in a month leaves most of those of before."""
@@ -112,7 +115,27 @@ def replace_channel(draft: Draft, channel: Channel, values: dict[str, Value]) ->
     draft.change(channel.id, ended, without=["step", RECLAIM, "bye", "parted"])
     end_others(draft, channel.peer, made)
     draft.change(channel.peer, {"channel": made})
+    _forget_replaced(draft, channel)
     return made
+
+
+def _forget_replaced(draft: Draft, channel: Channel) -> None:
+    """However often a peer takes the relationship back, little is kept of what is over: of its ended channels the
+    newest few, and of the introductions that came through this one none which nobody decided."""
+    over = [r for r, c in of_kind(draft.contents, "channel").items() if _is_over(c, channel.peer)]
+    oldest_first = sorted(over, key=lambda record: (draft.contents[record].units["state"].at, record))
+    gone = set(oldest_first[:-MAX_ENDED])
+    for record, content in list(draft.contents.items()):
+        undecided = content.kind == "introduction" and content.value("decision") is None
+        through = content.value("channel")
+        if record in gone or (content.kind == "theirs" and through in gone) or (undecided and through == channel.id):
+            draft.remove(record)
+
+
+def _is_over(channel: Content, peer: bytes) -> bool:
+    """Whether nothing is to be done about a channel of this peer any more, at the home server either."""
+    ended = channel.value("state") == RelationshipState.ENDED.value and channel.value("cleared") is True
+    return ended and channel.value("peer") == peer and not channel.value("bye")
 
 
 def note_heard(draft: Draft, channel: Channel) -> None:
