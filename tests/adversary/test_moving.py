@@ -544,6 +544,22 @@ async def test_a_server_that_is_gone_is_left_without_it(moving: Moving) -> None:
         assert "Emil Roth" in as_device(moving.dora).names
 
 
+async def test_a_move_without_the_old_server_goes_on_where_the_answer_to_its_commit_was_lost(moving: Moving) -> None:
+    await step(moving.dora)
+    await moving.old.stop()
+    moving.new.proxy.drop_answers = lambda method, path: method == "POST" and path.endswith("/commits")
+    with pytest.raises(ServerUnreachable):
+        await move(moving.dora, moving.new.url, old_is_gone=True)
+    moving.new.proxy.be_honest()
+    await moving.reopen()
+    await move(moving.dora, moving.new.url, old_is_gone=True)
+    assert moving.dora.device.server == moving.new.url
+    last = commits_at(moving.new)
+    await step(moving.dora)
+    await moving.mail_both("new")
+    assert commits_at(moving.new) > last
+
+
 async def test_the_phrase_is_sent_to_where_the_vault_lives_now(moving: Moving) -> None:
     await moving.move()
     with pytest.raises(Refused, match=moving.new_place.host) as refused:

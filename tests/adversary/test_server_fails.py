@@ -12,6 +12,7 @@ from aiohttp import web
 
 from kith_client import transport
 from kith_client.errors import ServerRefused, ServerUnreachable
+from kith_client.store.mirror import PENDING
 from kith_client.sync.pull import pull
 from kith_protocol import wire
 from kith_protocol.encoding import decode, encode
@@ -82,6 +83,24 @@ async def test_a_push_whose_answer_is_lost_survives_a_crash_and_another_device_t
         await again.sync()
         assert _commits(scene) == numbers
         assert again.names == scene.phone.names == sorted([*ALL, "Ida Kurz"])
+
+
+async def test_a_push_whose_answer_is_lost_and_that_a_pull_brought_first_is_no_fork(scene: Scene) -> None:
+    laptop, site = scene.laptop, scene.site
+    site.proxy.drop_answers = lambda method, path: method == "POST" and path.endswith(PUSH_PATH)
+    with pytest.raises(ServerUnreachable):
+        await laptop.sync()
+    site.proxy.be_honest()
+    await pull(laptop.vault, laptop.server)
+    head = laptop.vault.chain.number
+    for _ in range(2):
+        await laptop.sync()
+    assert laptop.vault.chain.number == head, "it is not sent again"
+    assert laptop.names == ALL
+    assert await laptop.vault.mirror.state(PENDING) is None
+    assert await laptop.vault.mirror.drafts() == {}
+    await scene.phone.sync()
+    assert scene.phone.names == ALL
 
 
 async def test_every_answer_of_a_sync_may_be_lost_once_and_nothing_is_lost_or_doubled(scene: Scene) -> None:

@@ -55,6 +55,7 @@ async def remove_device(
 
 async def newest_chain(vault: Vault, server: HomeServer) -> Chain:
     """Who is a member now, by the server's verified history, also where this device cannot take it in."""
+    await settle_pending(vault, server)
     return vault.chain if await _is_readable(vault, server) else (await follow(vault, server))[0]
 
 

@@ -21,6 +21,7 @@ from kith_client.store.epoch_keys import EpochKeys, find_epochs
 from kith_client.sync.building import MembershipStep, build_push
 from kith_client.sync.following import REPAIRABLE, Shown, fetch_shown, merge_sides, sides_of
 from kith_client.sync.pull import pull
+from kith_client.sync.push import settle_pending
 from kith_client.sync.receiving import Progress, no_progress
 from kith_client.transport import HomeServer
 from kith_client.vault import RecordKeys, Vault
@@ -111,6 +112,7 @@ async def repair(vault: Vault, server: HomeServer, progress: Progress = no_progr
 
 
 async def _plan(vault: Vault, server: HomeServer, progress: Progress) -> _Plan | None:
+    await settle_pending(vault, server)
     try:
         await pull(vault, server, progress=progress)
         return None

@@ -129,15 +129,19 @@ async def commit(
 
 
 async def _accept(vault: Vault, pending: Pending) -> None:
-    """Takes a push that the server has into the mirror."""
+    """Takes a push that the server has into the mirror, unless a pull did so already."""
     push = decode(pending.push, Push)
     commit_, keys = parse_commit(push.commit), parse_keys(push.keys)
-    chain = extend(vault.chain, commit_, keys)
     changes = dict(decode(push.changes, ChangeList).changes)
     blobs, displaced = dict(push.records), dict(pending.displaced)
     drafts = await vault.mirror.drafts(changes)
     # An edit that was made since, after a crash, stays one.
     settled = [record for record, blob in drafts.items() if displaced.get(record) == _mark(blob)]
+    if push.commit in (await vault.mirror.commits_at([commit_.body.number])).values():
+        await vault.mirror.drop_drafts(settled)
+        await vault.mirror.set_state({PENDING: None})
+        return
+    chain = extend(vault.chain, commit_, keys)
     await vault.mirror.apply_push(
         AcceptedPush(
             freeze_chain(chain),
