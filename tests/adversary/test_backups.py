@@ -15,12 +15,18 @@ from kith_client.lifecycle.recovering import Recovered
 from kith_client.lifecycle.restoring import restore
 from kith_client.lifecycle.setup import Created, create_vault
 from kith_client.relations.homes import home_of
+from kith_client.relations.records import own_persona, persona_of
 from kith_client.relations.rekeying import demand_rekeys
+from kith_client.relations.theft.personas import new_persona
+from kith_client.stamp import of_kind
 from kith_client.store.home import Home
 from kith_client.sync.befriend import accept_invite, make_invite
+from kith_client.sync.push import push_all
 from kith_client.sync.run import sync
 from kith_protocol.errors import DecodingError, Refused
+from kith_protocol.persona import MAX_NUMBER
 from kith_protocol.phrase import phrase_of
+from kith_protocol.suite import HybridSignKey
 from kith_protocol.wire import FeedRecords, decode_frame, encode_frame
 from tests.adversary.friends import Friends, set_mail, told
 from tests.adversary.test_commands_alarm import kith
@@ -222,6 +228,27 @@ def told_by(device: Device, name: str) -> list[str]:
     (peer,) = [each for each in records.peers(device.vault.contents) if each.name == name]
     shown = Layers(device.vault.contents).shown(peer.contact)
     return [item.property.value for item in shown if item.property.key == "EMAIL"]
+
+
+async def test_a_persona_of_another_root_in_the_backup_does_not_keep_the_persons_own_from_the_peers(kept: Kept) -> None:
+    """Who held a device wrote it, beside the person's and in its place, with the highest number that there is."""
+    stamp = kept.dora.vault.stamp()
+    stranger = HybridSignKey(secrets.token_bytes(32), secrets.token_bytes(32))
+    false = stamp.content("persona", new_persona(stranger, MAX_NUMBER, stamp.random))
+    (mine,) = of_kind(kept.dora.vault.contents, "persona")
+    root = persona_of(own_persona(kept.dora.vault.contents).raw).root
+    await push_all(kept.dora.vault, kept.dora.server, {mine: false, bytes(16): false})
+    path = await kept.back_up()
+    await kept.site.stop()
+    async with await kept.restore(path) as new:
+        persona = persona_of(own_persona(new.vault.contents).raw)
+        assert len(of_kind(new.vault.contents, "persona")) == 1
+        assert persona.root == root
+        assert persona.number <= new.vault.clock()
+        await set_mail(new, "dora@new.example")
+        for device in (new, kept.peer, new, kept.peer):
+            await device.sync()
+        assert told_by(kept.peer, "Dora Falk") == ["dora@new.example"]
 
 
 async def test_a_restore_that_broke_off_is_finished_by_doing_it_again(kept: Kept) -> None:

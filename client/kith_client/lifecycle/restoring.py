@@ -16,18 +16,15 @@ from kith_client.lifecycle.backup import Backup, backup_parts, read_backup
 from kith_client.lifecycle.filling import Filler, History, fill
 from kith_client.lifecycle.recovering import Recovered, recover
 from kith_client.lifecycle.setup import check_unused, pin_server
-from kith_client.relations import records
 from kith_client.relations.homes import Place, moved
-from kith_client.relations.theft.personas import new_persona
-from kith_client.stamp import Contents, Edit, Stamp, the_one
+from kith_client.relations.theft.personas import renewed
+from kith_client.stamp import Contents, Edit, Stamp
 from kith_client.store.home import Home
 from kith_client.sync.receiving import Progress, no_progress
 from kith_client.transport import HomeServer
 from kith_client.vault import Clock, system_clock
-from kith_protocol.content import Content
 from kith_protocol.errors import Alarm, Refused
 from kith_protocol.phrase import entropy_of, paper_keys, root_key
-from kith_protocol.suite import HybridSignKey
 from kith_protocol.wire import Head
 
 
@@ -66,7 +63,9 @@ async def restore(
     mark = (backup.chain.number, backup.chain.head)
 
     def begin_anew(contents: Contents, stamp: Stamp) -> Edit:
-        return {**moved(contents, stamp, place, None), **_new_persona(contents, stamp, root)}
+        # Peers know versions, keys and addresses that came after the backup: under a new persona, whose number is the
+        # time and so above all that came, every relationship is made anew.
+        return {**moved(contents, stamp, place, None), **renewed(contents, (), stamp, root)}
 
     try:
         return await recover(
@@ -86,20 +85,6 @@ async def restore(
         raise Refused(
             "other-state", f"The server has another or an older state of this address book than the backup. {alarm}"
         ) from None
-
-
-def _new_persona(contents: Contents, stamp: Stamp, root: HybridSignKey) -> Edit:
-    """A persona under which every relationship is made anew: peers know versions, keys and addresses that came after
-    the backup. So does its number have to be above all that came: it is the time."""
-    found = the_one(contents, "persona")
-    if found is None:
-        return {}
-    record, content = found
-    number = records.persona_of(records.own_persona(contents).raw).number
-    former = [key.seed for key in records.persona_seals(contents)]
-    values = new_persona(root, max(number + 1, stamp.now), stamp.random, former)
-    units = {**content.units, **{name: stamp.unit(value) for name, value in values.items()}}
-    return {record: Content(content.kind, units, content.extra)}
 
 
 def _history(backup: Backup, path: Path) -> History:

@@ -14,14 +14,12 @@ from kith_client.relations.homes import Place
 from kith_client.relations.records import InviteState
 from kith_client.relations.theft.decided import Version
 from kith_client.relations.theft.home import settled_at
-from kith_client.relations.theft.personas import new_persona
+from kith_client.relations.theft.personas import renewed
 from kith_client.relations.theft.undoing import Undone, undo
 from kith_client.stamp import Contents, Edit, Stamp, of_kind, overlay
 from kith_protocol.content import Content
-from kith_protocol.errors import KithError
-from kith_protocol.persona import verify_persona
 from kith_protocol.relationship import RelationshipState
-from kith_protocol.suite import HybridSignKey, SealKey
+from kith_protocol.suite import HybridSignKey
 
 _NAMED: Final = 30
 """Names in a sentence; a thief may have made very many."""
@@ -61,7 +59,7 @@ def after_theft(
     for invite in records.invites(left):
         if invite.state is InviteState.OPEN:
             draft.change(invite.id, {"state": InviteState.REVOKED.value})
-    persona = _renewed(contents, histories, stamp, root)
+    persona = renewed(contents, _written(histories), stamp, root)
     text = _text(left, undone)
     if of_kind(contents, SPLIT) or of_kind(left, SPLIT):
         text += f" {_GUARDIANS}"
@@ -73,37 +71,9 @@ def after_theft(
     return Afterwards({**undone.edit, **home, **draft.edit}, persona, text)
 
 
-def _renewed(
-    contents: Contents, histories: Mapping[bytes, Sequence[Version]], stamp: Stamp, root: HybridSignKey
-) -> Edit:
-    """One persona record; a thief may have made others, of which one could count in its place."""
-    before = dict(_mine(histories, root))
-    standing = sorted(of_kind(contents, "persona"))
-    record = standing[0] if standing else stamp.record_id()
-    # The time is above every number that there was, also where a thief hid the highest.
-    number = max([stamp.now, *(each + 1 for each in before)])
-    former = [before[each] for each in sorted(before, reverse=True)]
-    made = stamp.content("persona", new_persona(root, number, stamp.random, former))
-    return {**dict.fromkeys(standing), record: made}
-
-
-def _mine(histories: Mapping[bytes, Sequence[Version]], root: HybridSignKey) -> Iterator[tuple[int, bytes]]:
-    """Number and seed of the X-Wing key of every persona that the root signed."""
+def _written(histories: Mapping[bytes, Sequence[Version]]) -> Iterator[Content]:
     for versions in histories.values():
-        for content in (each.content for each in versions):
-            if content is not None and content.kind == "persona":
-                yield from _signed(content, root)
-
-
-def _signed(content: Content, root: HybridSignKey) -> Iterator[tuple[int, bytes]]:
-    raw, seed = content.value("statement"), content.value("seal_seed")
-    try:
-        if isinstance(raw, bytes) and isinstance(seed, bytes):
-            persona = verify_persona(raw)
-            if persona.root == root.public and persona.seal_key == SealKey(seed).public:
-                yield persona.number, seed
-    except KithError:
-        return
+        yield from (each.content for each in versions if each.content is not None)
 
 
 def _text(contents: Contents, undone: Undone) -> str:
