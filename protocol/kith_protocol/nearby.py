@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from enum import Enum, auto
+from enum import Enum, IntEnum, auto
 from typing import ClassVar, Final
 
 from kith_protocol import labels
@@ -36,6 +36,15 @@ HEAD_NOTE_BYTES: Final = 512
 """Of every sealed note."""
 
 
+class Knows(IntEnum):
+    """Where the head that another device names is in my history."""
+
+    NOT = 0
+    STANDS = 1
+    GIVEN_UP = 2
+    """A repair in my history names it among those that it gave up."""
+
+
 class HeadNote(Statement, frozen=True):
     """One device to the other: where I stand, and whether your head is in my history."""
 
@@ -44,8 +53,8 @@ class HeadNote(Statement, frozen=True):
     member: bytes
     number: int
     head: bytes
-    knows: bool
-    """Whether the head that the other named stands in my history; false in the first note, which knows of none."""
+    knows: Knows
+    """Of the head that the other named; `NOT` in the first note, which knows of none."""
     signature: bytes
 
     def check(self) -> None:
@@ -73,7 +82,7 @@ class Talk:
         padded = pad_to(encode(note), HEAD_NOTE_BYTES - BOX_OVERHEAD)
         return encrypt(self.key, labels.NEARBY_NOTE, self._context(place), padded, nonce=nonce)
 
-    def sign(self, place: int, member: bytes, key: SignKey, number: int, head: bytes, *, knows: bool) -> HeadNote:
+    def sign(self, place: int, member: bytes, key: SignKey, number: int, head: bytes, *, knows: Knows) -> HeadNote:
         """A note by the member whose key signs."""
         signature = key.sign(labels.NEARBY_HEAD, *self._fields(place, number, head, knows))
         return HeadNote(member, number, head, knows, signature)
@@ -99,7 +108,7 @@ class Talk:
     def _context(self, place: int) -> bytes:
         return frame(labels.NEARBY_NOTE, self.vault, self.asks, self.answers, bytes([place]))
 
-    def _fields(self, place: int, number: int, head: bytes, knows: bool) -> tuple[bytes, ...]:
+    def _fields(self, place: int, number: int, head: bytes, knows: Knows) -> tuple[bytes, ...]:
         return self.vault, self.asks, self.answers, bytes([place]), number.to_bytes(8, "big"), head, bytes([knows])
 
 
@@ -111,6 +120,9 @@ class Verdict(Enum):
     """The other device has this one's head in its history: a sync brings this one there."""
     AHEAD = auto()
     """The other way round."""
+    REPAIRED = auto()
+    """One has a repair in its history that gives the other's head up. Any member can write such a commit; whether the
+    other device follows it shows only its sync."""
     FORK = auto()
     """Neither lies in the other's history: a server showed two histories."""
 
@@ -130,10 +142,10 @@ def tags_around(key: bytes, now: int) -> frozenset[str]:
     return frozenset(tag_at(key, now + shift) for shift in (-TAG_LIFETIME, 0, TAG_LIFETIME))
 
 
-def verdict(mine: tuple[int, bytes], knows: bool, theirs: HeadNote) -> Verdict:
-    """`mine` is (number, hash) of my head, `knows` whether theirs stands in my history; `theirs` is their last note."""
+def verdict(mine: tuple[int, bytes], knows: Knows, theirs: HeadNote) -> Verdict:
+    """`mine` is (number, hash) of my head, `knows` where theirs is in my history; `theirs` is their last note."""
     if mine == (theirs.number, theirs.head):
         return Verdict.IN_STEP
-    if knows is not theirs.knows:
-        return Verdict.AHEAD if knows else Verdict.BEHIND
-    return Verdict.FORK
+    known = {(Knows.STANDS, Knows.NOT): Verdict.AHEAD, (Knows.NOT, Knows.STANDS): Verdict.BEHIND}
+    repaired = dict.fromkeys([(Knows.GIVEN_UP, Knows.NOT), (Knows.NOT, Knows.GIVEN_UP)], Verdict.REPAIRED)
+    return {**known, **repaired}.get((knows, theirs.knows), Verdict.FORK)

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from kith_client.lifecycle.removing import remove_device
+from kith_client.lifecycle.repairing import repair
 from kith_client.nearby import heads
 from kith_client.nearby.discovery import announced, browsing
 from kith_client.nearby.heads import compare_heads
@@ -61,6 +62,21 @@ async def test_a_server_that_shows_two_histories_is_found_without_it(scene: Scen
     await scene.phone.add("Frida")
     await scene.phone.sync()
     assert await compared(scene.laptop, scene.phone) == [Verdict.FORK] * 2, "whoever has more commits"
+
+
+async def test_a_head_that_was_given_up_is_neither_behind_nor_ahead_until_its_device_followed(
+    scene: Scene, tmp_path: Path
+) -> None:
+    """Any member can give up by name what another one has: only the sync of that one judges it."""
+    await scene.site.back_up(tmp_path / "then")
+    await scene.laptop.add("Dora")
+    await in_step(scene)
+    await scene.site.restore(tmp_path / "then")
+    assert await repair(scene.laptop.vault, scene.laptop.server)
+    assert await compared(scene.laptop, scene.phone) == [Verdict.REPAIRED] * 2
+    await in_step(scene)
+    await in_step(scene)
+    assert await compared(scene.laptop, scene.phone) == [Verdict.IN_STEP] * 2
 
 
 async def test_a_device_that_does_not_know_of_a_new_epoch_yet_is_found_all_the_same(scene: Scene) -> None:

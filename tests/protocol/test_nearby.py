@@ -18,6 +18,7 @@ from kith_protocol.nearby import (
     HEAD_NOTE_BYTES,
     TAG_LIFETIME,
     HeadNote,
+    Knows,
     Talk,
     Verdict,
     nearby_key,
@@ -34,7 +35,7 @@ LAPTOP, MEMBER = SignKey(fixed("laptop")), fixed("laptop id")
 MEMBERS = {MEMBER: LAPTOP.public}
 TALK = Talk(VAULT, KEY, fixed("asks", 16), fixed("answers", 16))
 NONCE = fixed("nonce", 24)
-NOTE = TALK.sign(1, MEMBER, LAPTOP, 7, fixed("head"), knows=False)
+NOTE = TALK.sign(1, MEMBER, LAPTOP, 7, fixed("head"), knows=Knows.NOT)
 SEALED = TALK.seal(1, NOTE, nonce=NONCE)
 
 
@@ -106,7 +107,7 @@ def test_who_is_no_member_is_not_believed_though_they_have_the_key() -> None:
         TALK.open(1, SEALED, {MEMBER: SignKey(fixed("other")).public})
 
 
-@pytest.mark.parametrize("turned", [{"number": 8}, {"head": fixed("other")}, {"knows": True}])
+@pytest.mark.parametrize("turned", [{"number": 8}, {"head": fixed("other")}, {"knows": Knows.STANDS}])
 def test_nothing_in_a_note_is_said_without_a_signature(turned: dict[str, Any]) -> None:
     forged = TALK.seal(1, msgspec.structs.replace(NOTE, **turned), nonce=NONCE)
     with pytest.raises(BadSignature):
@@ -136,9 +137,9 @@ def test_clocks_may_differ_by_less_than_an_hour(now: int, difference: int) -> No
 heads = st.tuples(st.integers(0, 3), st.sampled_from([fixed("a"), fixed("b")]))
 
 
-@given(heads, heads, st.booleans(), st.booleans())
-def test_both_sides_come_to_the_same(mine: Any, theirs: Any, i_know: bool, they_know: bool) -> None:
-    def note(head: Any, knows: bool) -> HeadNote:
+@given(heads, heads, st.sampled_from(Knows), st.sampled_from(Knows))
+def test_both_sides_come_to_the_same(mine: Any, theirs: Any, i_know: Knows, they_know: Knows) -> None:
+    def note(head: Any, knows: Knows) -> HeadNote:
         return HeadNote(MEMBER, head[0], head[1], knows, bytes(64))
 
     here, there = verdict(mine, i_know, note(theirs, they_know)), verdict(theirs, they_know, note(mine, i_know))
@@ -146,12 +147,13 @@ def test_both_sides_come_to_the_same(mine: Any, theirs: Any, i_know: bool, they_
     assert there is turned.get(here, here)
     assert (here is Verdict.IN_STEP) == (mine == theirs)
     if mine != theirs:
-        assert (here is Verdict.FORK) == (i_know is they_know)
+        assert (here is Verdict.FORK) == (i_know is they_know or Knows.NOT not in (i_know, they_know))
+        assert (here is Verdict.REPAIRED) == ({i_know, they_know} == {Knows.NOT, Knows.GIVEN_UP})
 
 
 def test_the_examples_of_the_page_are_what_the_code_gives() -> None:
     page = (Path(__file__).parents[2] / "protocol" / "spec" / "nearby.md").read_text()
     zero, key = bytes(32), nearby_key(bytes(32), bytes(32))
-    note = Talk(zero, key, bytes(16), bytes(16)).sign(1, zero, SignKey(zero), 7, zero, knows=False)
+    note = Talk(zero, key, bytes(16), bytes(16)).sign(1, zero, SignKey(zero), 7, zero, knows=Knows.NOT)
     for value in (key.hex(), tag_at(key, 1_800_000_000_000), note.signature.hex()):
         assert value in page

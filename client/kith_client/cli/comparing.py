@@ -17,6 +17,10 @@ _SAYS: Final = {
     "in step": "This device and '{name}' are in step.",
     "behind": "This device is behind '{name}': sync here.",
     "ahead": "'{name}' is behind this device: sync there.",
+    "repaired": (
+        "The server lost commits and was repaired: this device and '{name}' stand on the two sides of that. Sync both, "
+        "then compare again. If nobody repaired the address book, see 'kith log' and 'kith device' first."
+    ),
 }
 
 
@@ -46,4 +50,5 @@ def _verdict(found: Compared, name: str) -> str:
             "them different things. Nothing was changed. Do not sync before you know why; what each of them has is "
             "whole.",
         )
-    return {Verdict.IN_STEP: "in step", Verdict.BEHIND: "behind", Verdict.AHEAD: "ahead"}[found.verdict]
+    words = {Verdict.BEHIND: "behind", Verdict.AHEAD: "ahead", Verdict.REPAIRED: "repaired"}
+    return words.get(found.verdict, "in step")

@@ -17,6 +17,7 @@ from kith_protocol.errors import BadKey, BadSignature, Refused, Undecryptable
 from kith_protocol.nearby import (
     NEARBY_NONCE_BYTES,
     HeadNote,
+    Knows,
     Talk,
     Verdict,
     nearby_key,
@@ -138,7 +139,7 @@ class _Comparison:
         if asks is None or len(asks) != NEARBY_NONCE_BYTES:
             return None
         talk = Talk(self._vault.id, self._keys[0], asks, os.urandom(NEARBY_NONCE_BYTES))
-        await connection.send(talk.answers + self._note(talk, 1, knows=False))
+        await connection.send(talk.answers + self._note(talk, 1, knows=Knows.NOT))
         theirs = self._opened(talk, 2, await connection.receive())
         if theirs.member == self._vault.member.id:
             return None
@@ -154,17 +155,17 @@ class _Comparison:
             self.strangers = True
             raise
 
-    def _note(self, talk: Talk, place: int, *, knows: bool) -> bytes:
+    def _note(self, talk: Talk, place: int, *, knows: Knows) -> bytes:
         member = self._vault.member
         note = talk.sign(place, member.id, member.sign, *self._mine, knows=knows)
         return talk.seal(place, note, nonce=os.urandom(NONCE_BYTES))
 
-    async def _knows(self, theirs: HeadNote) -> bool:
-        """Whether that head stands in this device's history, or was given up in it."""
-        if theirs.head in self._abandoned:
-            return True
+    async def _knows(self, theirs: HeadNote) -> Knows:
+        """Where that head is in this device's history."""
         raw = (await self._vault.mirror.commits_at({theirs.number})).get(theirs.number)
-        return raw is not None and parse_commit(raw).hash == theirs.head
+        if raw is not None and parse_commit(raw).hash == theirs.head:
+            return Knows.STANDS
+        return Knows.GIVEN_UP if theirs.head in self._abandoned else Knows.NOT
 
 
 async def _noted(exchange: Coroutine[Any, Any, Compared | None], results: asyncio.Queue[Compared]) -> None:

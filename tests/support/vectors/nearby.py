@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from kith_protocol.nearby import HeadNote, Talk, Verdict, nearby_key, tag_at, verdict
+from kith_protocol.nearby import HeadNote, Knows, Talk, Verdict, nearby_key, tag_at, verdict
 from kith_protocol.suite import SignKey
 from tests.protocol.people import NOW, fixed, flip
 from tests.support.vectors.vector import Json, Vector
@@ -16,7 +16,7 @@ EPOCH, VAULT, MEMBER = fixed("epoch"), fixed("vault"), fixed("laptop id")
 LAPTOP = SignKey(fixed("laptop"))
 TALK = Talk(VAULT, nearby_key(EPOCH, VAULT), fixed("asks", 16), fixed("answers", 16))
 NONCE = fixed("nonce", 24)
-NOTE = TALK.sign(2, MEMBER, LAPTOP, 7, fixed("head"), knows=True)
+NOTE = TALK.sign(2, MEMBER, LAPTOP, 7, fixed("head"), knows=Knows.STANDS)
 unhex = bytes.fromhex
 
 
@@ -64,20 +64,27 @@ def _notes() -> Iterator[Vector]:
     yield vector("of-another-key", "Signed by another key than the member's.", raw, "bad-signature", members=stranger)
     yield vector("with-another-head", "Its head was exchanged by a member of old.", sealed(head=other), "bad-signature")
     yield vector("with-another-number", "Its number was.", sealed(number=8), "bad-signature")
-    yield vector("with-another-word", "It says that it does not know my head.", sealed(knows=False), "bad-signature")
+    yield vector(
+        "with-another-word", "It says that it does not know my head.", sealed(knows=Knows.NOT), "bad-signature"
+    )
     yield vector("number-below-0", "A number that cannot be.", sealed(number=-1))
+    yield vector("unknown-word", "No such answer.", sealed(knows=3))
     yield vector("short-head", "A hash of 31 bytes.", sealed(head=other[1:]))
 
 
 def _verdicts() -> Iterator[Vector]:
     a, b = fixed("a").hex(), fixed("b").hex()
     for name, says, mine, theirs, knows, known in (
-        ("in-step", "The same head.", [7, a], [7, a], True, True),
-        ("ahead", "Theirs is in my history.", [7, a], [5, b], True, False),
-        ("behind", "Mine is in theirs.", [5, a], [7, b], False, True),
-        ("fork-at-one-number", "Two commits with one number.", [7, a], [7, b], False, False),
-        ("fork-behind", "Theirs is older and not in my history.", [7, a], [5, b], False, False),
-        ("fork-of-both", "Each says that it knows the other's.", [7, a], [5, b], True, True),
+        ("in-step", "The same head.", [7, a], [7, a], 1, 1),
+        ("ahead", "Theirs is in my history.", [7, a], [5, b], 1, 0),
+        ("behind", "Mine is in theirs.", [5, a], [7, b], 0, 1),
+        ("repaired-here", "A repair of mine gave theirs up.", [7, a], [5, b], 2, 0),
+        ("repaired-there", "A repair of theirs gave mine up.", [5, a], [7, b], 0, 2),
+        ("fork-at-one-number", "Two commits with one number.", [7, a], [7, b], 0, 0),
+        ("fork-behind", "Theirs is older and not in my history.", [7, a], [5, b], 0, 0),
+        ("fork-of-both", "Each says that it knows the other's.", [7, a], [5, b], 1, 1),
+        ("fork-of-two-repairs", "Each gave the other's up.", [7, a], [5, b], 2, 2),
+        ("fork-given-up-and-known", "I gave theirs up, and they say that they know mine.", [7, a], [5, b], 2, 1),
     ):
         inputs = {"do": "compare", "mine": mine, "theirs": theirs, "i_know": knows, "they_know": known}
         yield Vector("nearby", name, says, inputs)
@@ -87,9 +94,9 @@ def run_nearby(inputs: dict[str, Json]) -> Json:
     """What comes of a vector."""
     if inputs["do"] == "compare":
         number, head = inputs["theirs"]
-        note = HeadNote(MEMBER, number, unhex(head), inputs["they_know"], bytes(64))
+        note = HeadNote(MEMBER, number, unhex(head), Knows(inputs["they_know"]), bytes(64))
         mine = inputs["mine"][0], unhex(inputs["mine"][1])
-        found: Verdict = verdict(mine, inputs["i_know"], note)
+        found: Verdict = verdict(mine, Knows(inputs["i_know"]), note)
         return found.name.lower()
     vault = unhex(inputs["vault"])
     key = nearby_key(unhex(inputs["epoch_key"]), vault)
@@ -98,4 +105,9 @@ def run_nearby(inputs: dict[str, Json]) -> Json:
     talk = Talk(vault, key, unhex(inputs["asks"]), unhex(inputs["answers"]))
     members = {unhex(member): unhex(sign_key) for member, sign_key in inputs["members"]}
     opened = talk.open(inputs["place"], unhex(inputs["note"]), members)
-    return {"member": opened.member.hex(), "number": opened.number, "head": opened.head.hex(), "knows": opened.knows}
+    return {
+        "member": opened.member.hex(),
+        "number": opened.number,
+        "head": opened.head.hex(),
+        "knows": int(opened.knows),
+    }
