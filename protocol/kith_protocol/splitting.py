@@ -23,7 +23,11 @@ MAX_SHARES: Final = 16
 """Of one split, and looked at together."""
 SHARE_WORDS: Final = 33
 MAX_COMBINATIONS: Final = 2000
-"""Sets of shares that are tried for one split: about a second. Any single bad share is found within the first 16."""
+"""Sets of shares that are tried for one split: about a second. Up to three bad shares among enough good ones are
+found within the first 700."""
+
+_BAD: Final = 3
+_SHUFFLE_BYTES: Final = 16
 
 _ITERATIONS: Final = 0
 """SLIP-39's exponent of the work behind its passphrase: ours is empty, so work would protect nothing."""
@@ -71,13 +75,14 @@ def split_entropy(entropy: bytes, needed: int, count: int) -> tuple[str, ...]:
 
     Raises `Refused` (`guardians-count`, `phrase-length`).
     """
-    from shamir_mnemonic import generate_mnemonics
+    from shamir_mnemonic import generate_mnemonics, shamir
 
     check_counts(needed, count)
     if len(entropy) != ENTROPY_BYTES:
         raise Refused("phrase-length", "A recovery phrase is made from 32 bytes.")
-    (shares,) = generate_mnemonics(1, [(needed, count)], entropy, b"", iteration_exponent=_ITERATIONS)
-    return tuple(shares)
+    (shares,) = generate_mnemonics(1, [(needed, MAX_SHARES)], entropy, b"", iteration_exponent=_ITERATIONS)
+    # Any of the 16 places: counted from the first, the place of a share would tell how many there are at least.
+    return tuple(sorted(shares, key=lambda _: shamir.RANDOM_BYTES(_SHUFFLE_BYTES))[:count])
 
 
 def read_share(text: str) -> PhraseShare:
@@ -124,13 +129,17 @@ def _checked(share: Share, words: str) -> PhraseShare:
         raise Refused(
             "share-form", "This is a share of another program: Kithbook makes one group, and needs at least two."
         )
+    if share.iteration_exponent != _ITERATIONS or not share.extendable:
+        # Refused before anything is derived: the exponent says how much work that is.
+        raise Refused("share-form", "This is a share of another program: Kithbook's ask for no work behind them.")
     return PhraseShare(words, share.group_parameters(), share.member_threshold, share.index)
 
 
 def _of_one_split(shares: dict[int, PhraseShare]) -> Iterator[Candidate]:
     needed = next(iter(shares.values())).needed
     known: list[frozenset[int]] = []
-    for chosen in islice(_choices(list(shares), needed), MAX_COMBINATIONS):
+    tried = dict.fromkeys(islice(_choices(list(shares), needed), MAX_COMBINATIONS))
+    for chosen in tried:
         if any(fitting.issuperset(chosen) for fitting in known):
             continue
         secret = _joined([shares[index] for index in chosen])
@@ -145,10 +154,10 @@ def _of_one_split(shares: dict[int, PhraseShare]) -> Iterator[Candidate]:
 
 
 def _choices(indices: list[int], size: int) -> Iterator[tuple[int, ...]]:
-    """Neighbours first: one bad share among more than are needed is missing in one of those."""
-    if len(indices) > size:
-        twice = indices + indices
-        yield from (tuple(twice[start : start + size]) for start in range(len(indices)))
+    """All but a few first: up to three bad shares are left out by one of those, whichever they are."""
+    for bad in range(min(_BAD, len(indices) - size) + 1):
+        for left_out in combinations(indices, bad):
+            yield tuple([index for index in indices if index not in left_out][:size])
     yield from combinations(indices, size)
 
 

@@ -115,6 +115,10 @@ def _words() -> Iterator[Vector]:
     yield vector("words-needing-one", "One alone is the secret.", "share-form", altered(SHARES[0], member_threshold=1))
     grouped = altered(SHARES[0], group_threshold=2, group_count=2)
     yield vector("words-of-groups", "Another program made groups.", "share-form", grouped)
+    work = altered(SHARES[0], iteration_exponent=15)
+    yield vector("words-with-work", "Minutes of work to join, for nothing.", "share-form", work)
+    old = altered(SHARES[0], extendable=False)
+    yield vector("words-not-extendable", "The older form of another program.", "share-form", old)
 
 
 def _joined() -> Iterator[Vector]:
