@@ -17,7 +17,7 @@ from msgspec.structs import replace
 
 from kith_client.relations import records
 from kith_client.relations.draft import Draft
-from kith_client.relations.guardians.lines import read_word
+from kith_client.relations.guardians.lines import Word, read_word
 from kith_client.relations.inbox import Inbox
 from kith_client.relations.introductions.exchange import Heard
 from kith_client.relations.records import ANNOUNCED, FORMER, Channel, TheirItem
@@ -48,12 +48,13 @@ _SHARED: Final = {
 
 
 class Bodies:
-    """The bodies of one batch: addresses and farewells count at once, items when all are read."""
+    """The bodies of one batch: addresses and farewells count at once, items and guardians' words when all are read."""
 
     def __init__(self, inbox: Inbox) -> None:
         self._inbox = inbox
         self._items: dict[bytes, _Items] = {}
         self._introductions = Heard(inbox)
+        self._words: dict[tuple[bytes, bool], tuple[int, Word]] = {}
 
     @cached_property
     def _known(self) -> dict[bytes, list[TheirItem]]:
@@ -71,7 +72,10 @@ class Bodies:
             if isinstance(message, Share | Withdraw):
                 items.read(message)
             elif isinstance(message, Guard | GuardAnswer | Release):
-                read_word(self._inbox, _fresh(self._inbox, channel.id), message)
+                # How things stand now: of many only the newest counts, on each line.
+                line = channel.id, isinstance(message, GuardAnswer)
+                if line not in self._words or sequence >= self._words[line][0]:
+                    self._words[line] = sequence, message
             else:
                 self._introductions.read(channel, message)
         items.hear(body.versions)
@@ -87,6 +91,8 @@ class Bodies:
         """Takes in what was read of items."""
         for items in self._items.values():
             items.settle()
+        for (channel, _), (_, word) in sorted(self._words.items(), key=lambda each: each[0]):
+            read_word(self._inbox, _fresh(self._inbox, channel), word)
 
 
 class _Items:

@@ -66,6 +66,12 @@ def is_connected(channels: Iterable[Channel]) -> bool:
     return any(channel.state in (RelationshipState.FINISHED, RelationshipState.CONNECTED) for channel in channels)
 
 
+def has_ended(contents: Contents, peer: PeerRecord) -> bool:
+    """Whether a record says so: nothing follows from one that is missing, or cannot be read here."""
+    known = records.channel_at(contents, peer.channel) is not None
+    return known and not is_connected(open_channels(contents, peer.id))
+
+
 def known_persons(contents: Contents) -> dict[bytes, int]:
     """Person id → the highest persona number seen: of peers, and of those who ask or asked to become one."""
     personas = (records.persona_of(persona_in(channel)) for channel in records.channels(contents))

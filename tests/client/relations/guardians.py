@@ -73,23 +73,23 @@ def give(person: Person) -> str:
     return link.share.words
 
 
-def _parcel(established: Established, message: Message, sequence: int) -> StoredParcel:
+def _parcel(established: Established, messages: tuple[Message, ...], sequence: int) -> StoredParcel:
     side, to = Side(established.side), established.outbox
     slot = slot_of(established.rs, side.sends, SlotKind.GUARDIAN, b"\x00")
     context = ParcelContext(established.rs, established.relationship, side.sends, to.mailbox, slot, sequence)
     confirm = established.confirm if side is Side.ACCEPTER else b""
-    body = ParcelBody(confirm=confirm, messages=(message,))
+    body = ParcelBody(confirm=confirm, messages=messages)
     raw = seal_parcel(context, established.peer_seal_key, body, secret=fixed("secret"), nonce=fixed("nonce", 24))
     return StoredParcel(b"", slot, sequence, raw)
 
 
-def anna_says(world: World, friend: str, message: Message) -> None:
+def anna_says(world: World, friend: str, *messages: Message) -> None:
     """What a thief with Anna's unlocked device says to a friend."""
     anna, to = world["anna"], world[friend]
     peer = anna.peer_named(to.name)
     channel = next(each for each in records.channels(anna.contents) if each.peer == peer and not each.ended)
     assert channel.established is not None
-    parcel = _parcel(channel.established, message, 1000)
+    parcel = _parcel(channel.established, messages, 1000)
     (theirs,) = (each for each in records.channels(to.contents) if not each.ended)
     to.take([StoredParcel(theirs.inbox.read_id, parcel.slot, parcel.sequence, parcel.parcel)])
 

@@ -6,12 +6,14 @@ import copy
 
 import pytest
 
-from kith_client.relations import records
+from kith_client.relations import bodies, records
 from kith_client.relations.draft import Draft
 from kith_client.relations.ending import end_relationship
 from kith_client.relations.guardians import guarding, splits
 from kith_client.relations.guardians.guarding import KEPT_FOR
+from kith_client.relations.guardians.lines import Word, read_word
 from kith_client.relations.guardians.splits import list_guardians
+from kith_client.relations.inbox import Inbox
 from kith_client.relations.outgoing import outgoing
 from kith_client.relations.rekeying import DAY
 from kith_client.relations.soundness import is_sound
@@ -21,7 +23,18 @@ from kith_client.vault import UNREADABLE
 from kith_protocol import labels
 from kith_protocol.encoding import Value, encode
 from kith_protocol.errors import Refused, Undecryptable
-from kith_protocol.guardian import MAX_GIVEN, MAX_TIME, Guard, GuardianShare, Release, SignedShare, sign_release
+from kith_protocol.guardian import (
+    MAX_GIVEN,
+    MAX_TIME,
+    Guard,
+    GuardAnswer,
+    GuardianShare,
+    GuardState,
+    Release,
+    SignedShare,
+    seal_share,
+    sign_release,
+)
 from kith_protocol.parcel import Bye
 from kith_protocol.phrase import paper_keys, phrase_of, root_key
 from kith_protocol.suite import HYBRID_SIGNATURE_BYTES, HybridSignKey, seal
@@ -395,3 +408,49 @@ def test_without_the_persona_no_split_is_believed(world: World) -> None:
     anna = world["anna"]
     del anna.contents[next(iter(of_kind(anna.contents, "persona")))]
     assert splits.splits(anna.contents) == []
+
+
+def test_of_two_shares_of_one_split_the_first_stays(world: World) -> None:
+    """Two devices of hers may split in the same millisecond; exchanged on one side only, shares would not fit."""
+    arrived(world)
+    anna, bob = world["anna"], world["bob"]
+    right, made = words_of(bob), splits.splits(anna.contents)[0].made
+    persona = records.persona_of(records.own_persona(bob.contents).raw)
+    other = seal_share(root_key(ENTROPY), persona, VAULT, made, words_of(world["dora"]))
+    anna_says(world, "bob", Guard(made, other))
+    assert words_of(bob) == right
+
+
+def test_a_phrase_of_another_root_than_the_personas_is_refused(world: World) -> None:
+    with pytest.raises(Refused) as refused:
+        splits.check_phrase(world["bob"].contents, paper_keys(ENTROPY).id, phrase_of(ENTROPY))
+    assert refused.value.code == "wrong-phrase"
+
+
+def test_who_is_no_guardian_has_no_answer_in_a_split(world: World) -> None:
+    anna = world["anna"]
+    split(world, "Bob Kay", "Cleo Ray")
+    world.settle()
+    (made,) = splits.splits(anna.contents)
+    peer = anna.peer_named("Dora Falk")
+    channel = next(each for each in records.channels(anna.contents) if each.peer == peer)
+    inbox = Inbox(Draft(anna.contents, anna.stamp()))
+    splits.take_answer(inbox, channel, GuardAnswer(made.made, GuardState.KEPT, 0, 0))
+    assert inbox.outcome.edit == {}
+
+
+def test_of_very_many_words_in_one_parcel_only_the_newest_is_taken_in(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    arrived(world)
+    anna, bob = world["anna"], world["bob"]
+    taken: list[int] = []
+
+    def counting(inbox: Inbox, channel: records.Channel, word: Word) -> None:
+        taken.append(word.made)
+        read_word(inbox, channel, word)
+
+    monkeypatch.setattr(bodies, "read_word", counting)
+    anna_says(world, "bob", *(Guard(anna.now + n, b"") for n in range(256)))
+    assert taken == [anna.now + 255]
+    assert words_of(bob)

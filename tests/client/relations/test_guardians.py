@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from kith_client.relations.draft import Draft
 from kith_client.relations.ending import block_peer, end_relationship
 from kith_client.relations.guardians import guarding, splits
 from kith_client.relations.guardians.splits import list_guardians
@@ -18,6 +19,7 @@ from kith_client.stamp import of_kind
 from kith_protocol.errors import Refused
 from kith_protocol.gateway import PutStatus
 from kith_protocol.persona import FIRST_NUMBER
+from kith_protocol.reclaim import MAX_PERSONA_KEYS
 from kith_protocol.splitting import candidates, read_share
 from tests.client.relations.guardians import (
     ENTROPY,
@@ -144,7 +146,7 @@ def test_a_guardian_who_resigns_keeps_nothing_and_the_person_hears_of_it(world: 
     assert b"words" not in plain(bob)
     world.settle()
     assert states(anna)["bob"] == "resigned"
-    assert any("Bob Kay does not want to be your guardian" in issue for issue in anna.issues)
+    assert any("Bob Kay keeps no share of your recovery phrase any more" in issue for issue in anna.issues)
     split(world)
     world.settle()
     assert states(anna)["bob"] == "kept", "asked again, and not refused so far"
@@ -153,11 +155,47 @@ def test_a_guardian_who_resigns_keeps_nothing_and_the_person_hears_of_it(world: 
 def test_a_share_for_a_persona_that_was_replaced_is_answered_as_unreadable(world: World) -> None:
     anna, bob = world["anna"], world["bob"]
     split(world)
-    bob.renew_persona(2)
+    for number in range(2, 2 + MAX_PERSONA_KEYS):
+        bob.renew_persona(number)
     world.settle()
     assert states(anna)["bob"] == "unreadable"
     assert any("Bob Kay could not open the share" in issue for issue in anna.issues)
     assert words_of(bob) == ""
+
+
+def test_a_share_that_was_sealed_before_a_theft_at_the_guardian_opens_after_it(world: World) -> None:
+    split(world)
+    world["bob"].renew_persona(2)
+    world.settle()
+    assert opened(world, "bob", "cleo") == [ENTROPY]
+
+
+def test_a_guardian_with_whom_the_relationship_ended_is_an_alarm_once(world: World) -> None:
+    arrived(world)
+    anna = world["anna"]
+    anna.commit(end_relationship(anna.contents, anna.stamp(), anna.peer_named("Bob Kay")))
+    world.settle()
+
+    def told() -> list[bytes]:
+        issues = of_kind(anna.contents, "issue").items()
+        return [i for i, c in issues if "Bob Kay is not connected with you any more" in str(c.value("text"))]
+
+    (issue,) = told()
+    del anna.contents[issue]
+    world.settle()
+    assert told() == []
+
+
+def test_a_guardian_whose_words_are_gone_does_not_say_that_they_are_kept(world: World) -> None:
+    arrived(world)
+    bob, found = world["bob"], kept(world["bob"])
+    assert found is not None
+    draft = Draft(bob.contents, bob.stamp())
+    draft.change(found.id, {}, without=["words"])
+    bob.commit(draft.edit)
+    world.settle()
+    assert states(world["anna"])["bob"] == "resigned"
+    assert any("Bob Kay keeps no share" in issue for issue in world["anna"].issues)
 
 
 def test_a_guardian_whose_persona_cannot_be_read_now_leaves_the_parcel_where_it_is(world: World) -> None:

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import Final
 
+from kith_client.book.layers import Layers
+from kith_client.relations.draft import Draft
 from kith_client.relations.inbox import Inbox
 from kith_client.relations.records import Channel
 from kith_protocol import labels
@@ -21,7 +23,7 @@ _STATES: Final = {
     GuardState.UNREADABLE: "{} could not open the share of your recovery phrase.",
     GuardState.RELEASED: "{} heard in your name that they are your guardian no more, and erases the share in 180 "
     "days. If you did not say so, somebody may have a device of yours ('kith device remove --stolen').",
-    GuardState.RESIGNED: "{} does not want to be your guardian any more.",
+    GuardState.RESIGNED: "{} keeps no share of your recovery phrase any more.",
 }
 
 
@@ -41,6 +43,13 @@ def tell_of_state(inbox: Inbox, channel: Channel, split: bytes, name: str, state
     """A guardian of the split that counts keeps no share of it any more, or never did."""
     text = f"{_STATES[state].format(name)} {_AGAIN}"
     inbox.keep_told(_id(channel.peer, split, "state"), "alarm", channel.id, text)
+
+
+def tell_of_end(draft: Draft, peer: bytes, split: bytes) -> None:
+    """The relationship with a guardian of the split that counts is over."""
+    name = Layers(draft.contents).peer_names(peer)[0]
+    text = f"{name} is not connected with you any more; the share of your recovery phrase goes in 180 days. {_AGAIN}"
+    draft.keep_told(_id(peer, split, "end"), "alarm", peer, text)
 
 
 def _id(peer: bytes, split: bytes, matter: str) -> bytes:

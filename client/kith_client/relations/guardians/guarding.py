@@ -5,6 +5,7 @@ One record for each person, whatever becomes of the relationship: a share outlas
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final, TypeVar
 
@@ -12,15 +13,31 @@ from kith_client.book.layers import Layers
 from kith_client.relations import records
 from kith_client.relations.draft import Draft
 from kith_client.relations.inbox import Inbox
-from kith_client.relations.joining import host_of_peer, is_connected, open_channels, peer_of_person, persona_in
-from kith_client.relations.records import Channel, PeerRecord
+from kith_client.relations.joining import (
+    has_ended,
+    host_of_peer,
+    is_connected,
+    open_channels,
+    peer_of_person,
+    persona_in,
+)
+from kith_client.relations.records import Channel
 from kith_client.stamp import Contents, Edit, Stamp, of_kind
 from kith_protocol import labels
 from kith_protocol.commit import RECORD_ID_BYTES
 from kith_protocol.content import Content
 from kith_protocol.encoding import Value
 from kith_protocol.errors import BadSignature, DecodingError, Refused, Undecryptable
-from kith_protocol.guardian import Guard, GuardAnswer, GuardState, Release, ShareLink, check_release, open_share
+from kith_protocol.guardian import (
+    Guard,
+    GuardAnswer,
+    GuardianShare,
+    GuardState,
+    Release,
+    ShareLink,
+    check_release,
+    open_share,
+)
 from kith_protocol.splitting import read_share
 from kith_protocol.suite import labelled_hash
 
@@ -79,7 +96,7 @@ class Guarding:
         given = len(self.given), max(self.given, default=0)
         if self.refused > self.made:
             return GuardAnswer(self.refused, GuardState.UNREADABLE, *given)
-        if self.resigned == self.made:
+        if self.resigned == self.made or not (self.words or self.released):
             return GuardAnswer(self.made, GuardState.RESIGNED, *given)
         return GuardAnswer(self.made, GuardState.RELEASED if self.released else GuardState.KEPT, *given)
 
@@ -118,8 +135,7 @@ def take_guard(inbox: Inbox, channel: Channel, message: Guard) -> None:
         return
     root = records.persona_of(persona_in(channel)).root
     try:
-        key, me = records.own_seal_key(draft.contents), records.own_persona(draft.contents).person
-        share = open_share(key, me, root, message)
+        share = _opened(draft.contents, root, message)
     except (Undecryptable, DecodingError, BadSignature, Refused) as problem:
         _change(draft, person, {"refused": message.made})
         if isinstance(problem, BadSignature):
@@ -161,16 +177,10 @@ def plan_guardings(draft: Draft) -> None:
         stands = peer is not None and is_connected(open_channels(draft.contents, peer.id))
         if guarding.parted and stands:
             draft.change(guarding.id, {}, without=["parted"])
-        elif guarding.words and not guarding.released and peer is not None and _is_over(draft.contents, peer):
+        elif guarding.words and not guarding.released and peer is not None and has_ended(draft.contents, peer):
             draft.change(guarding.id, {"parted": now})
         elif guarding.words and guarding.released and guarding.released + KEPT_FOR <= now:
             draft.change(guarding.id, {}, without=["words", "vault"])
-
-
-def _is_over(contents: Contents, peer: PeerRecord) -> bool:
-    """Whether a record says so: nothing follows from one that is missing, or cannot be read here."""
-    known = records.channel_at(contents, peer.channel) is not None
-    return known and not is_connected(open_channels(contents, peer.id))
 
 
 def share_of(contents: Contents, peer: bytes) -> Guarding:
@@ -203,6 +213,15 @@ def resign(contents: Contents, stamp: Stamp, peer: bytes) -> Edit:
     draft = Draft(contents, stamp)
     draft.change(guarding.id, {"resigned": guarding.made}, without=["words", "vault"])
     return draft.edit
+
+
+def _opened(contents: Contents, root: bytes, message: Guard) -> GuardianShare:
+    """With a former persona key too: the person may have sealed it before she heard of the newest."""
+    me, (newest, *former) = records.own_persona(contents).person, records.persona_seals(contents)
+    for key in former:
+        with suppress(Undecryptable):
+            return open_share(key, me, root, message)
+    return open_share(newest, me, root, message)
 
 
 def _change(draft: Draft, person: bytes, values: dict[str, Value], without: list[str] | None = None) -> None:

@@ -12,7 +12,7 @@ from typing import Final
 from kith_client.relations import records
 from kith_client.relations.draft import Draft
 from kith_client.relations.guardians.guarding import Guarding, guardings, plan_guardings, take_guard, take_release
-from kith_client.relations.guardians.splits import Split, drop_void_shares, splits, take_answer, word_for
+from kith_client.relations.guardians.splits import Split, drop_void_shares, splits, take_answer, tell_of_ends, word_for
 from kith_client.relations.inbox import Inbox
 from kith_client.relations.own_keys import LINE, Line
 from kith_client.relations.records import Channel
@@ -65,6 +65,7 @@ def plan_guardians(contents: Contents, stamp: Stamp) -> Edit:
     draft = Draft(contents, stamp)
     plan_guardings(draft)
     drop_void_shares(draft)
+    tell_of_ends(draft)
     words = Words(draft.contents)
     for channel in records.channels(draft.contents):
         if channel.state in STANDING and records.has_peer(draft.contents, channel):

@@ -14,9 +14,9 @@ from typing import Final, TypeGuard
 from kith_client.book.layers import Layers
 from kith_client.relations import records
 from kith_client.relations.draft import Draft
-from kith_client.relations.guardians.alarms import tell_of_handing_out, tell_of_state
+from kith_client.relations.guardians.alarms import tell_of_end, tell_of_handing_out, tell_of_state
 from kith_client.relations.inbox import Inbox
-from kith_client.relations.joining import is_connected, open_channels, persona_in
+from kith_client.relations.joining import has_ended, is_connected, open_channels, persona_in
 from kith_client.relations.records import Channel
 from kith_client.stamp import Contents, Edit, Stamp, of_kind, the_one
 from kith_protocol.content import Content
@@ -44,6 +44,8 @@ GUARDIAN: Final = "guardian/"
 """On a split, with the id of a `peer` record: whether that peer is to have a share of it."""
 SEALED: Final = "sealed/"
 """The share, which only that guardian can open; until it answered."""
+ENDED: Final = "ended/"
+"""The person was told that the relationship with this guardian is over."""
 RELEASE: Final = "release/"
 """The root's signature that this peer is a guardian no more, of this split and all earlier ones."""
 ANSWER: Final = "answer/"
@@ -89,6 +91,7 @@ class Split:
     sealed: Mapping[bytes, bytes]
     releases: Mapping[bytes, bytes]
     answers: Mapping[bytes, Answer]
+    ended: frozenset[bytes]
 
     def __repr__(self) -> str:
         return f"Split({self.made})"
@@ -125,7 +128,8 @@ def read_split(record: bytes, content: Content) -> Split:
     sealed = {peer: value for peer, value in _by_peer(content, SEALED) if isinstance(value, bytes)}
     releases = {peer: value for peer, value in _by_peer(content, RELEASE) if _is_signature(value)}
     answers = {peer: _answer(value) for peer, value in _by_peer(content, ANSWER)}
-    return Split(record, made, needed, signature, guardians, sealed, releases, answers)
+    ended = frozenset(peer for peer, _ in _by_peer(content, ENDED))
+    return Split(record, made, needed, signature, guardians, sealed, releases, answers, ended)
 
 
 def splits(contents: Contents) -> list[Split]:
@@ -221,6 +225,21 @@ def drop_void_shares(draft: Draft) -> None:
         void = [SEALED + peer.hex() for peer in split.sealed if place or not split.has(peer)]
         if void:
             draft.change(split.id, {}, without=void)
+
+
+def tell_of_ends(draft: Draft) -> None:
+    """Of each guardian of the split that counts whose relationship is over, once: one who can be reached is fewer."""
+    for split in splits(draft.contents)[:1]:
+        for peer in sorted(peer for peer in split.guardians if split.has(peer)):
+            content = draft.contents.get(peer)
+            if content is None or content.kind != "peer":
+                continue
+            is_over = has_ended(draft.contents, records.read_peer(peer, content))
+            if is_over and peer not in split.ended:
+                tell_of_end(draft, peer, split.id)
+                draft.change(split.id, {ENDED + peer.hex(): True})
+            elif peer in split.ended and is_connected(open_channels(draft.contents, peer)):
+                draft.change(split.id, {}, without=[ENDED + peer.hex()])
 
 
 def take_answer(inbox: Inbox, channel: Channel, message: GuardAnswer) -> None:
