@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import secrets
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -31,7 +32,11 @@ from kith_protocol.encoding import encode
 from kith_protocol.errors import Alarm, AlarmCode, Refused
 from kith_protocol.moving import sign_forgotten
 from kith_protocol.server_statement import server_fingerprint
+from kith_protocol.suite import digest
 from kith_protocol.wire import CONTENT_TYPE, Failure
+from kith_server.config import Registration
+from kith_server.filling import FILL_LIFETIME, RESTING
+from kith_server.keys import DATABASE, FILLS
 from kith_server.server_keys import load_server_key
 from tests.adversary.friends import Friends, set_mail, told
 from tests.adversary.test_backups import told_by
@@ -558,6 +563,39 @@ async def test_a_move_without_the_old_server_goes_on_where_the_answer_to_its_com
     await step(moving.dora)
     await moving.mail_both("new")
     assert commits_at(moving.new) > last
+
+
+@pytest.mark.parametrize("dropped", [False, True])
+async def test_a_move_that_broke_off_at_a_server_with_tokens_is_finished_by_any_device(
+    moving: Moving, dropped: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fills = moving.new._runner.app[FILLS]  # type: ignore[union-attr]
+    monkeypatch.setattr(fills, "_config", dataclasses.replace(fills._config, registration=Registration.TOKEN))
+    await moving.new._runner.app[DATABASE].write(  # type: ignore[union-attr]
+        lambda connection: connection.execute("INSERT INTO tokens (token, created) VALUES (?, 0)", (digest(b"tok"),))
+    )
+    async with phone_of(moving) as phone:
+        await step(moving.dora)
+        async with HomeServer.connect(moving.new.url) as new:
+            filler = Filler(new, moving.dora.member, moving.dora.clock, "tok")
+            await _leave(moving.dora, moving.new_place, filler, lambda _done, _total: None)
+        later = fills._clock() + (FILL_LIFETIME if dropped else RESTING) + 1
+        with monkeypatch.context() as time:
+            time.setattr(fills, "_clock", lambda: later)
+            await fills.sweep()
+        with pytest.raises(HomeMoved):
+            await phone.sync()
+        if dropped:
+            with pytest.raises(ServerRefused) as refused:
+                await step(phone.vault)
+            assert refused.value.code == "registration-token"
+            await move(phone.vault, moving.new.url, token="tok")
+        else:
+            await moving.reopen()
+            await step(moving.dora)
+        await step(phone.vault)
+        await step(moving.dora)
+        assert phone.vault.device.server == moving.dora.device.server == moving.new.url
 
 
 async def test_the_phrase_is_sent_to_where_the_vault_lives_now(moving: Moving) -> None:

@@ -50,7 +50,7 @@ async def _move(out: Output, url: str, token: str, replace: bool, old_is_gone: b
         if not out.confirm(f"Move to {check_server_url(url)}?"):
             raise click.Abort
         if not old_is_gone:
-            async with at_home(vault) as server:
+            async with at_home(vault, {check_server_url(url): token}) as server:
                 await sync(vault, server, patience=0)
         if replace:
             await _replace(out, vault, url)

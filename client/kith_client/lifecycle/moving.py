@@ -6,9 +6,10 @@ history, nobody writes to the old server behind it, and whoever finds the new se
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Final
 
 from kith_client.access import At
@@ -34,6 +35,8 @@ from kith_protocol.relationship import RelationshipState
 
 _TRIES: Final = 5
 """Commits tried while other devices write, and servers followed one after the other."""
+NO_TOKENS: Final[Mapping[str, str]] = MappingProxyType({})
+"""Server's URL → a registration token for it, where a move that broke off has to be finished."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,14 +52,14 @@ class Progressed:
 
 
 @asynccontextmanager
-async def at_home(vault: Vault) -> AsyncIterator[HomeServer]:
+async def at_home(vault: Vault, tokens: Mapping[str, str] = NO_TOKENS) -> AsyncIterator[HomeServer]:
     """The home server, where the vault's own record says that it is; goes there first if it moved."""
-    await follow_home(vault)
+    await follow_home(vault, tokens)
     async with home_server(vault) as server:
         yield server
 
 
-async def follow_home(vault: Vault) -> None:
+async def follow_home(vault: Vault, tokens: Mapping[str, str] = NO_TOKENS) -> None:
     """Makes the server that the vault's record names the home server of this device.
 
     Fills it where the device that moved the vault did not come so far. Raises an `Alarm` where it shows another
@@ -68,7 +71,7 @@ async def follow_home(vault: Vault) -> None:
         if place is None or _is_home(vault, place):
             return
         try:
-            await _settle(vault, place)
+            await _settle(vault, place, tokens.get(place.url, ""))
         except (Alarm, ServerRefused, ServerUnreachable):
             if not await _is_taken_back(vault):
                 raise
@@ -96,9 +99,9 @@ async def move(
     `old_is_gone`: the old server does not answer any more, so the vault goes as this device has it.
     Raises `Refused` (`other-state`, `not-moved`), `ServerUnreachable`, `ServerRefused`, an `Alarm`.
     """
-    if not old_is_gone:
-        await follow_home(vault)
     url = check_server_url(url)
+    if not old_is_gone:
+        await follow_home(vault, {url: token})
     async with HomeServer.connect(url) as new:
         place = Place(new.url, pin_server(await new.statement(), new.host, vault.clock()))
         if _is_home(vault, place):
@@ -193,14 +196,14 @@ def _other_state() -> Refused:
     )
 
 
-async def _settle(vault: Vault, place: Place) -> None:
-    """Verifies what `place` shows, and makes it the home server of this device."""
+async def _settle(vault: Vault, place: Place, token: str) -> None:
+    """Verifies what `place` shows, and makes it the home server of this device; `token` where it has to be filled."""
     before = Place(vault.device.server, vault.device.fingerprint)
     access = At(place.url, place.fingerprint, vault.id, vault.member)
     async with HomeServer.connect(place.url) as server:
         # The key has to be the one that a member named, whoever answers there now: signing in verifies it.
         if not await is_member_at(vault, place):
-            await _fill(Filler(server, vault.member, vault.clock), await _history(vault))
+            await _fill(Filler(server, vault.member, vault.clock, token), await _history(vault))
         await pull(vault, signed_in(server, access, vault.clock))
     states: dict[str, bytes | None] = {CURSOR: None, PLACES: None}
     for name in (CURSOR, PLACES):
