@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import Final, Protocol
 
 from kith_client.errors import ServerRefused
 from kith_client.transport import HomeServer
-from kith_protocol.errors import Refused
+from kith_protocol.errors import KithError, Refused
 from kith_protocol.linking import LINK_LIFETIME, LinkMachine, LinkRole, LinkState
 from kith_protocol.wire import Purpose
 
@@ -23,6 +23,10 @@ _POLL: Final = 20
 """Seconds of one wait at the rendezvous."""
 _PAUSE: Final = 0.5
 """Seconds between two waits, should the server not make us wait."""
+PROGRAM_SECONDS: Final = 30.0
+"""In which a message has to come behind which no person is."""
+READ_SECONDS: Final = 20.0
+"""In which the other side has to say that it read the last message."""
 SIDES: Final = {LinkRole.SHOWS: "a", LinkRole.TYPES: "b"}
 
 
@@ -45,6 +49,10 @@ class Carrier(Protocol):
 def gone() -> Refused:
     """The code is no longer good, or never was."""
     return Refused("link-burned", "The code is used up or was never right; begin again.")
+
+
+async def unused() -> None:
+    """Nothing is to be remembered of a code that is about to be used up."""
 
 
 @contextmanager
@@ -90,28 +98,51 @@ class Line:
         self.carrier = carrier
         self._written = 0
         self._read = 0
+        self.is_used = False
+        """Whether the confirmation is on its way: whoever gets it has had a guess, so the code is used up."""
 
     async def begin(self) -> None:
         """Leaves the first message, which says nothing."""
         await self.write(await asyncio.to_thread(self.machine.start, os.urandom(ENTROPY_BYTES)))
 
-    async def agree(self) -> None:
-        """SPAKE2 and the confirmation both ways; afterwards messages may go."""
+    async def agree(self, before_use: Callable[[], Awaitable[None]] = unused) -> None:
+        """SPAKE2 and the confirmation both ways; afterwards messages may go.
+
+        `before_use` is awaited before the confirmation leaves. Whatever fails from there on is `Refused`
+        (`link-burned`).
+        """
         if self.machine.state is LinkState.IDLE:
             await self.begin()
-        while self.machine.state is not LinkState.OPEN:
-            answer = await asyncio.to_thread(self.machine.receive, await self.read())
+        try:
+            answer = await asyncio.to_thread(self.machine.receive, await self.read(self._patience))
             if answer is not None:
+                await before_use()
+                self.is_used = True
                 await self.write(answer)
+            await asyncio.to_thread(self.machine.receive, await self.read(PROGRAM_SECONDS))
+        except KithError:
+            if self.is_used:
+                raise gone() from None
+            raise
+
+    @property
+    def _patience(self) -> float | None:
+        """Who types the code finds the other's first message there; who shows it waits for a person."""
+        return PROGRAM_SECONDS if self.machine.role is LinkRole.TYPES else None
 
     async def write(self, message: bytes) -> None:
         await self.carrier.leave(self._written, message)
         self._written += 1
 
-    async def read(self) -> bytes:
+    async def read(self, seconds: float | None = None) -> bytes:
+        """The next message, waited for so long. Raises `Refused` (`link-burned`)."""
         message = None
-        while message is None:
-            message = await self.carrier.fetch(self._read)
+        try:
+            async with asyncio.timeout(seconds):
+                while message is None:
+                    message = await self.carrier.fetch(self._read)
+        except TimeoutError:
+            raise Refused("link-burned", "The other side does not answer any more; begin again.") from None
         self._read += 1
         return message
 
@@ -121,7 +152,20 @@ class Line:
 
     async def wait_until_read(self) -> None:
         """Waits for the other side's `acknowledge`; goes on without it after a while."""
-        await self.carrier.fetch(self._read)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(READ_SECONDS):
+                await self.carrier.fetch(self._read)
+
+    @asynccontextmanager
+    async def telling_of_failure(self) -> AsyncIterator[None]:
+        """Whatever goes wrong on this side, the other need not wait in vain: it reads something that is no message."""
+        try:
+            yield
+        except BaseException:
+            with suppress(KithError, TimeoutError):
+                async with asyncio.timeout(PROGRAM_SECONDS):
+                    await self.write(b"\x00")
+            raise
 
 
 @asynccontextmanager

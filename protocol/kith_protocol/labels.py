@@ -40,6 +40,7 @@ LINK_TRANSCRIPT: Final = PREFIX + "link-transcript"
 LINK_CONFIRM: Final = PREFIX + "link-confirm"
 LINK_KEY: Final = PREFIX + "link-key"
 LINK_MESSAGE: Final = PREFIX + "link-message"
+MEET_PROOF: Final = PREFIX + "meet-proof"
 
 # Comparing heads on the local network
 NEARBY_KEY: Final = PREFIX + "nearby-key"

@@ -14,14 +14,27 @@ from typing import TYPE_CHECKING, ClassVar, Final, TypeVar
 from kith_protocol import labels
 from kith_protocol.commit import MAX_NUMBER
 from kith_protocol.encoding import Statement, decode, encode
-from kith_protocol.errors import BadKey, DecodingError, KithError, Refused, Undecryptable
+from kith_protocol.errors import BadKey, BadSignature, DecodingError, KithError, Refused, Undecryptable
 from kith_protocol.host import check_host, host_of_url, parse_host
 from kith_protocol.invite import INVITE_SECRET_BYTES, Invite, check_name
 from kith_protocol.link_code import LinkCode
 from kith_protocol.member import Member
 from kith_protocol.padding import INNER_CLASSES, pad_to, unpad
+from kith_protocol.persona import MAX_PERSONA_BYTES, OwnPersona, PersonaStatement
 from kith_protocol.server_statement import FINGERPRINT_BYTES
-from kith_protocol.suite import BOX_OVERHEAD, HASH_BYTES, decrypt, derive, encrypt, equal, frame, labelled_hash, mac
+from kith_protocol.suite import (
+    BOX_OVERHEAD,
+    HASH_BYTES,
+    HYBRID_SIGNATURE_BYTES,
+    decrypt,
+    derive,
+    encrypt,
+    equal,
+    frame,
+    labelled_hash,
+    mac,
+    verify_hybrid,
+)
 from kith_protocol.wire import Purpose as Purpose
 
 if TYPE_CHECKING:
@@ -32,7 +45,9 @@ LINK_LIFETIME: Final = 10 * 60 * 1000
 EXCHANGE_BYTES: Final = 33
 """A SPAKE2 message: the side's letter and a group element."""
 LINK_MESSAGE_BYTES: Final = INNER_CLASSES[0]
-"""Every message after the confirmation has this length."""
+"""Every message after the confirmation has this length where a device is added."""
+MEET_MESSAGE_BYTES: Final = INNER_CLASSES[1]
+"""The same where two people meet: as long as the messages of the handshake that pass beside them."""
 MAX_MESSAGES: Final = 16
 """Messages each way on one code."""
 MAX_DEVICE_NAME_BYTES: Final = 200
@@ -97,11 +112,17 @@ class JoinGrant(Statement, frozen=True):
 class MeetInvite(Statement, frozen=True):
     """Who shows the code to who types it: the invite whose greeting, answer and finish pass the same way."""
 
-    SIZES: ClassVar[Mapping[str, int]] = {"secret": INVITE_SECRET_BYTES, "fingerprint": FINGERPRINT_BYTES}
+    SIZES: ClassVar[Mapping[str, int]] = {
+        "secret": INVITE_SECRET_BYTES,
+        "fingerprint": FINGERPRINT_BYTES,
+        "proof": HYBRID_SIGNATURE_BYTES,
+    }
 
     host: str
     secret: bytes
     fingerprint: bytes
+    proof: bytes
+    """Of the persona and name in the greeting that follows (`LinkMachine.prove`)."""
 
     @property
     def invite(self) -> Invite:
@@ -115,16 +136,19 @@ class MeetInvite(Statement, frozen=True):
 class MeetReady(Statement, frozen=True):
     """Either side: I see who you are and agree; this is who I am. The handshake that follows has to show it."""
 
-    SIZES: ClassVar[Mapping[str, int]] = {"person": HASH_BYTES}
+    SIZES: ClassVar[Mapping[str, int]] = {"proof": HYBRID_SIGNATURE_BYTES}
 
-    person: bytes
-    number: int
-    """Of the persona."""
+    persona: bytes
+    """The signed persona statement."""
     name: str
+    proof: bytes
+    """That it is the one with these keys who speaks here (`LinkMachine.prove`)."""
 
     def check(self) -> None:
         super().check()
         check_name(self.name)
+        if len(self.persona) > MAX_PERSONA_BYTES:
+            raise DecodingError("A persona statement is too long.")
 
 
 class MeetEnd(Statement, frozen=True):
@@ -182,6 +206,7 @@ class LinkMachine:
     def __init__(self, role: LinkRole, code: LinkCode, host: str, purpose: Purpose = Purpose.DEVICE) -> None:
         self._role = role
         self._code = code
+        self._length = MEET_MESSAGE_BYTES if purpose is Purpose.MEET else LINK_MESSAGE_BYTES
         self._identities = tuple(_identity(purpose, side, host, code.nameplate) for side in LinkRole)
         self._state = LinkState.IDLE
         self._sent = 0
@@ -194,6 +219,10 @@ class LinkMachine:
     @property
     def state(self) -> LinkState:
         return self._state
+
+    @property
+    def role(self) -> LinkRole:
+        return self._role
 
     def burn(self) -> None:
         """Ends it: the time is over, or the person said no."""
@@ -220,11 +249,11 @@ class LinkMachine:
         return self._confirmation(self._role)
 
     def seal(self, message: LinkStatement, *, nonce: bytes) -> bytes:
-        """Encrypts a message to the other side, 2,560 bytes; `nonce` is 24 fresh random bytes."""
+        """Encrypts a message to the other side, as long as every one; `nonce` is 24 fresh random bytes."""
         message.check()
         self._step(LinkEvent.SENT if self._sent < MAX_MESSAGES else LinkEvent.FAILED)
         self._sent += 1
-        padded = pad_to(encode(message), LINK_MESSAGE_BYTES - BOX_OVERHEAD)
+        padded = pad_to(encode(message), self._length - BOX_OVERHEAD)
         return encrypt(self._message_key(self._role), labels.LINK_MESSAGE, _count(self._sent), padded, nonce=nonce)
 
     def open(self, raw: bytes, kind: type[LinkMessage]) -> LinkMessage:
@@ -242,9 +271,36 @@ class LinkMachine:
         except (Undecryptable, DecodingError, BadKey):
             raise self._burned() from None
 
+    def prove(self, me: OwnPersona, name: str) -> bytes:
+        """Signs, with the keys of a persona, that it is the one who knows this code and calls itself `name`.
+
+        Good for this exchange and this side of it only. Costs some ms.
+        """
+        self._check_open()
+        return me.sign.sign(labels.MEET_PROOF, self._confirmation(self._role), name.encode())
+
+    def check_proof(self, persona: PersonaStatement, name: str, proof: bytes) -> None:
+        """Whether the other side is the one with the keys of `persona`, a verified statement, under that name.
+
+        A statement is known to every peer, so it proves nothing by itself. Raises `Refused` (`link-burned`).
+        """
+        self._check_open()
+        fields = self._confirmation(self._other), name.encode()
+        try:
+            verify_hybrid(persona.sign_key, labels.MEET_PROOF, *fields, signature=proof)
+        except BadSignature:
+            self.burn()
+            raise Refused(
+                "link-burned", "The other side could not show that it is who it says. Nothing was kept."
+            ) from None
+
     @property
     def _other(self) -> LinkRole:
         return LinkRole.TYPES if self._role is LinkRole.SHOWS else LinkRole.SHOWS
+
+    def _check_open(self) -> None:
+        if self._state is not LinkState.OPEN:
+            raise self._burned()
 
     def _step(self, event: LinkEvent) -> None:
         following = TRANSITIONS.get((self._state, event))

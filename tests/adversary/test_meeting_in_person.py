@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import pytest
@@ -16,12 +16,15 @@ from kith_client.relations import meeting as decisions
 from kith_client.relations import records
 from kith_client.relations.draft import Draft
 from kith_client.relations.ending import FINISH_GRACE, block_peer
+from kith_client.relations.homes import Place
 from kith_client.relations.upkeep import plan
 from kith_client.stamp import Contents, Stamp
 from kith_client.sync import meet
+from kith_client.sync.befriend import accept_invite, make_invite
 from kith_protocol.errors import KithError, Refused
+from kith_protocol.invite import NEW_INVITE_RANDOM_BYTES, OwnInvite, new_invite
 from kith_protocol.link_code import CODE_RANDOM_BYTES, LinkCode, spoken_code
-from kith_protocol.linking import MeetReady
+from kith_protocol.linking import LinkMachine, LinkRole, MeetReady
 from kith_protocol.relationship import RelationshipState
 from kith_protocol.server_statement import sign_server_statement
 from kith_protocol.suite import SealKey, SignKey
@@ -129,15 +132,28 @@ async def test_a_connected_person_is_not_met_a_second_time(people: tuple[Device,
     assert (anna.vault.contents, bob.vault.contents) == before
 
 
-@pytest.mark.parametrize(("side", "phase"), [("a", n) for n in range(6)] + [("b", n) for n in range(4)])
+ALTERED: dict[str, Callable[[bytes], bytes]] = {
+    "bit": lambda body: body[:-1] + bytes([body[-1] ^ 1]),
+    "cut": lambda body: body[:-1],
+    "zeros": lambda body: bytes(len(body)),
+    "short": lambda body: bytes(2560),
+    "long": lambda body: bytes(14_848),
+}
+
+
+@pytest.mark.parametrize(
+    ("side", "phase", "how"),
+    [(side, n, "bit") for side, most in (("a", 6), ("b", 4)) for n in range(most)]
+    + [(side, n, how) for side, n in (("a", 2), ("a", 5), ("b", 2), ("b", 3)) for how in ALTERED if how != "bit"],
+)
 async def test_a_server_that_alters_a_message_of_a_meeting_gets_nothing_but_its_end(
-    people: tuple[Device, Device], sites: tuple[Site, Site], side: str, phase: int
+    people: tuple[Device, Device], sites: tuple[Site, Site], side: str, phase: int, how: str
 ) -> None:
     """Whoever shows the code reads at her own server, and it is there that Bob's messages are left."""
 
     def alter(method: str, path: str, status: int, body: bytes) -> tuple[int, bytes]:
         if method == "GET" and path.endswith(f"/{side}/{phase}") and status == 200:
-            return status, body[:-1] + bytes([body[-1] ^ 1])
+            return status, ALTERED[how](body)
         return status, body
 
     anna, _ = people
@@ -152,6 +168,10 @@ async def test_a_server_that_alters_a_message_of_a_meeting_gets_nothing_but_its_
             assert kept(anna, carla) == []
         await settle(anna, carla)
         assert len(peers(anna)) == len(peers(carla)), "both have the relationship, or neither"
+        if (side, phase) == ("a", 5):
+            await settle(anna, carla)
+            states = [state for device in (anna, carla) for _, state, _ in peers(device)]
+            assert states == ["connected", "connected"], "the finish came by mail"
 
 
 async def test_what_breaks_off_after_both_agreed_comes_to_its_end_by_mail(
@@ -179,8 +199,7 @@ async def test_a_relationship_whose_finish_never_comes_waits_for_28_days_only(
 ) -> None:
     anna, bob = people
 
-    async def crash(line: Line, *_: object) -> None:
-        await line.read()
+    async def crash(*_: object) -> None:
         raise KithError("The power went before anything was kept.")
 
     monkeypatch.setattr(meet, "_finish", crash)
@@ -202,14 +221,67 @@ async def test_whoever_answers_as_somebody_else_than_they_said_is_not_kept(
     anna, bob = people
     honest = decisions.myself
 
-    def lie(contents: Contents) -> MeetReady:
+    def lie(contents: Contents, machine: LinkMachine) -> MeetReady:
         if contents is not bob.vault.contents:
-            return honest(contents)
-        return MeetReady(secrets.token_bytes(32), 1, "Your mother")
+            return honest(contents, machine)
+        me = records.own_persona(contents)
+        return MeetReady(me.raw, "Your mother", machine.prove(me, "Your mother"))
 
     monkeypatch.setattr(decisions, "myself", lie)
     assert codes(await Meeting(anna, bob).run()) == ["link-burned", "link-declined"]
     assert kept(anna) == []
+
+
+async def test_whoever_shows_the_persona_of_another_is_not_met_and_changes_no_peer(
+    people: tuple[Device, Device], sites: tuple[Site, Site], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Every peer has a person's persona statement: it proves nothing about who shows it."""
+    anna, bob = people
+    async with await begin(sites[0], tmp_path / "carla", "Carla Ruiz") as carla:
+        made = await make_invite(carla.vault, carla.server)
+        await accept_invite(bob.vault, bob.server, made.link)
+        before = bob.vault.contents.copy()  # type: ignore[attr-defined]
+        stolen = records.own_persona(carla.vault.contents).raw
+
+        def offer(contents: Contents, stamp: Stamp, place: Place) -> OwnInvite:
+            randomness = stamp.random(NEW_INVITE_RANDOM_BYTES)
+            expires = stamp.now + decisions.GREETING_LIFETIME
+            values = place.host, place.fingerprint, stolen, "Anna Beck", expires
+            return new_invite(*values, reusable=False, randomness=randomness)
+
+        monkeypatch.setattr(decisions, "new_offer", offer)
+        asked: list[str] = []
+
+        async def ask(question: str) -> bool:
+            asked.append(question)
+            return True
+
+        assert codes(await Meeting(anna, bob, confirm_types=ask).run())[1] == "link-burned"
+        assert asked == [], "nobody is asked about somebody who could not show who they are"
+        assert bob.vault.contents == before
+
+
+async def test_whoever_types_the_persona_of_another_is_not_even_asked_about(
+    people: tuple[Device, Device], sites: tuple[Site, Site], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    anna, bob = people
+    async with await begin(sites[0], tmp_path / "carla", "Carla Ruiz") as carla:
+        stolen = records.own_persona(carla.vault.contents).raw
+    honest = decisions.myself
+
+    def lie(contents: Contents, machine: LinkMachine) -> MeetReady:
+        mine = honest(contents, machine)
+        return MeetReady(stolen, mine.name, mine.proof) if machine.role is LinkRole.TYPES else mine
+
+    monkeypatch.setattr(decisions, "myself", lie)
+    asked: list[str] = []
+
+    async def ask(question: str) -> bool:
+        asked.append(question)
+        return True
+
+    assert codes(await Meeting(anna, bob, confirm_shows=ask).run())[0] == "link-burned"
+    assert (asked, kept(anna, bob)) == ([], [])
 
 
 async def test_a_home_server_that_shows_another_key_for_the_other_server_reads_no_more_than_a_rendezvous(

@@ -13,11 +13,15 @@ import pytest
 
 from kith_client.nearby import meeting as nearby
 from kith_client.nearby.discovery import Found, Network, announced
-from kith_client.nearby.sockets import MAX_CONNECTIONS, Connection, connect, listening
+from kith_client.nearby.sockets import MAX_CONNECTIONS, Connection, Listener, connect, listening
+from kith_client.relations.meeting import Wishes
+from kith_client.sync import used_codes, ways
+from kith_client.sync.meet import type_code
 from kith_protocol.errors import Refused
-from kith_protocol.link_code import CODE_RANDOM_BYTES, LinkCode, spoken_code
-from kith_protocol.wire import MAX_RENDEZVOUS_BYTES
-from tests.adversary.meetings import LOOPBACK, Meeting, codes, peers
+from kith_protocol.link_code import CODE_RANDOM_BYTES, NEARBY_HOST, LinkCode, spoken_code
+from kith_protocol.linking import LINK_LIFETIME, LinkMachine, LinkRole
+from kith_protocol.wire import MAX_RENDEZVOUS_BYTES, Purpose
+from tests.adversary.meetings import LOOPBACK, Meeting, codes, peers, yes
 from tests.adversary.world import Device, Site, begin, lying_site
 
 
@@ -105,7 +109,7 @@ async def test_a_code_shown_at_the_server_and_nearby_allows_one_guess_in_all(peo
         wrong = LinkCode(code.nameplate, spoken_code("1", secrets.token_bytes(CODE_RANDOM_BYTES)).secret)
         async with nearby.looking(wrong, LOOPBACK) as found:
             with pytest.raises(Refused):
-                await nearby.reach(found, wrong)
+                await nearby.reach(found, wrong, 10)
         answer = await anna.server.send("GET", f"/v1/rendezvous/meet/{code.nameplate}/a/0", None, {})
         assert answer.status == 404
         return code
@@ -158,3 +162,49 @@ async def test_a_frame_over_its_limit_ends_the_connection() -> None:
 )
 def test_an_announcement_steers_connections_to_local_addresses_only(address: str, may: bool) -> None:
     assert Network().may_reach(address) is may
+
+
+async def test_a_guess_that_the_typer_may_not_have_noticed_is_the_last_one(
+    people: tuple[Device, Device], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever is found takes the confirmation and says nothing: it has had a guess, and there is no second one, though
+    the time for finding somebody is over meanwhile."""
+    monkeypatch.setattr(ways, "NEARBY_SECONDS", 1.0)
+    monkeypatch.setattr(nearby, "EXCHANGE_SECONDS", 3.0)
+    _, bob = people
+    code = spoken_code("427316", secrets.token_bytes(CODE_RANDOM_BYTES))
+    guesses: list[bytes] = []
+
+    async def guess(listener: Listener) -> None:
+        while True:
+            connection = await listener.arrived.get()
+            machine = LinkMachine(LinkRole.SHOWS, spoken_code("427316", bytes(5)), NEARBY_HOST, Purpose.MEET)
+            await asyncio.sleep(1.5)
+            await connection.send(machine.start(secrets.token_bytes(32)))
+            machine.receive(await connection.fetch(0) or b"")
+            guesses.append(await connection.fetch(1) or b"")
+
+    async with listening(LOOPBACK) as listener, announced(nearby.MEETINGS, code.nameplate, listener.port, LOOPBACK):
+        guessing = asyncio.create_task(guess(listener))
+        for _ in range(2):
+            with pytest.raises(Refused) as raised:
+                await type_code(bob.vault, bob.server, code, yes, Wishes(), nearby_only=True, network=LOOPBACK)
+            assert raised.value.code == "link-burned"
+        guessing.cancel()
+    assert len(guesses) == 1
+
+
+async def test_a_code_is_remembered_as_used_up_for_ten_minutes_and_shows_itself_nowhere(
+    people: tuple[Device, Device], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, bob = people
+    code = spoken_code("427316", secrets.token_bytes(CODE_RANDOM_BYTES))
+    await used_codes.remember_used(bob.vault, code)
+    kept = await bob.vault.mirror.state(used_codes.USED_CODES)
+    assert kept is not None
+    assert used_codes._name(code).encode() not in kept
+    with pytest.raises(Refused):
+        await used_codes.check_unused(bob.vault, code)
+    later = bob.vault.clock() + LINK_LIFETIME + 1
+    monkeypatch.setattr(bob.vault, "clock", lambda: later)
+    await used_codes.check_unused(bob.vault, code)

@@ -16,6 +16,7 @@ from kith_protocol.linking import (
     LINK_MESSAGE_BYTES,
     MAX_DEVICE_NAME_BYTES,
     MAX_MESSAGES,
+    MEET_MESSAGE_BYTES,
     TRANSITIONS,
     JoinGrant,
     JoinRequest,
@@ -29,8 +30,9 @@ from kith_protocol.linking import (
     Purpose,
 )
 from kith_protocol.member import Member, MemberKind
-from kith_protocol.suite import SealKey, SignKey
-from tests.protocol.people import FINGERPRINT, fixed
+from kith_protocol.persona import MAX_PERSONA_BYTES, OwnPersona, PersonaStatement, verify_persona
+from kith_protocol.suite import HYBRID_SIGNATURE_BYTES, SealKey, SignKey
+from tests.protocol.people import FINGERPRINT, fixed, persona_of
 
 CODE = spoken_code("7", fixed("code", 5))
 HOST = "a.example"
@@ -38,6 +40,7 @@ MEMBER = Member(MemberKind.DEVICE, SignKey(fixed("sign")).public, SealKey(fixed(
 JOIN = JoinRequest(MEMBER, "Annas Telefon")
 GRANT = JoinGrant("https://a.example", FINGERPRINT, fixed("vault"), 7, fixed("head"), fixed("person"))
 NONCE = fixed("nonce", 24)
+PROOF = fixed("proof", HYBRID_SIGNATURE_BYTES)
 
 # Codes
 
@@ -149,6 +152,20 @@ def linked(code: LinkCode = CODE) -> tuple[LinkMachine, LinkMachine]:
     return old, new
 
 
+def met(entropy: str = "old") -> tuple[LinkMachine, LinkMachine]:
+    """Both sides of a meeting, open."""
+    shows, types = (LinkMachine(role, CODE, HOST, Purpose.MEET) for role in LinkRole)
+    of_shows, of_types = shows.start(fixed(entropy)), types.start(fixed("new"))
+    confirmed = shows.receive(of_types), types.receive(of_shows)
+    shows.receive(confirmed[1] or b"")
+    types.receive(confirmed[0] or b"")
+    return shows, types
+
+
+def persona_statement(own: OwnPersona) -> PersonaStatement:
+    return verify_persona(own.raw)
+
+
 @contextlib.contextmanager
 def burns(machine: LinkMachine) -> Iterator[None]:
     with pytest.raises(Refused) as caught:
@@ -167,18 +184,38 @@ def test_two_devices_with_one_code_swap_keys_and_head(code: LinkCode) -> None:
 
 
 def test_two_people_with_one_code_pass_an_invite_on() -> None:
-    shows = LinkMachine(LinkRole.SHOWS, CODE, HOST, Purpose.MEET)
-    types = LinkMachine(LinkRole.TYPES, CODE, HOST, Purpose.MEET)
-    of_shows, of_types = confirmations(shows, types)
-    shows.receive(of_types)
-    types.receive(of_shows)
-    invite = MeetInvite(HOST, fixed("invite"), FINGERPRINT)
-    sealed = shows.seal(invite, nonce=NONCE)
-    assert len(sealed) == LINK_MESSAGE_BYTES
+    shows, types = met()
+    sealed = shows.seal(MeetInvite(HOST, fixed("invite"), FINGERPRINT, PROOF), nonce=NONCE)
     assert types.open(sealed, MeetInvite).invite.secret == fixed("invite")
-    ready = MeetReady(bytes(32), 1, "Bob")
-    assert shows.open(types.seal(ready, nonce=NONCE), MeetReady) == ready
-    assert shows.open(types.seal(MeetEnd(), nonce=NONCE), MeetEnd) == MeetEnd()
+    bob = persona_of("bob")
+    ready = MeetReady(bob.raw, "Bob", types.prove(bob, "Bob"))
+    sent = [types.seal(ready, nonce=NONCE), types.seal(MeetEnd(), nonce=NONCE)]
+    assert {len(each) for each in (sealed, *sent)} == {MEET_MESSAGE_BYTES}, "an end looks like everything else"
+    assert shows.open(sent[0], MeetReady) == ready
+    assert shows.open(sent[1], MeetEnd) == MeetEnd()
+    shows.check_proof(persona_statement(bob), "Bob", ready.proof)
+
+
+def test_a_proof_is_good_for_one_persona_name_side_and_exchange() -> None:
+    bob, carla = persona_of("bob"), persona_of("carla")
+    shows, types = met()
+    proof, own = types.prove(bob, "Bob"), shows.prove(bob, "Bob")
+    for persona, name, wrong in ((carla, "Bob", proof), (bob, "Carla", proof), (bob, "Bob", own), (bob, "Bob", b"")):
+        shows, _ = met()
+        with burns(shows):
+            shows.check_proof(persona_statement(persona), name, wrong)
+    elsewhere, _ = met("another")
+    with burns(elsewhere):
+        elsewhere.check_proof(persona_statement(bob), "Bob", proof)
+
+
+def test_nothing_is_proven_before_both_showed_that_they_know_the_code() -> None:
+    shows, types = machines()
+    confirmations(shows, types)
+    with burns(types):
+        types.prove(persona_of("bob"), "Bob")
+    with burns(shows):
+        shows.check_proof(persona_statement(persona_of("bob")), "Bob", PROOF)
 
 
 def test_whoever_goes_no_further_says_so_in_the_place_of_any_message() -> None:
@@ -191,11 +228,13 @@ def test_whoever_goes_no_further_says_so_in_the_place_of_any_message() -> None:
 @pytest.mark.parametrize(
     "message",
     [
-        MeetInvite("A.example", bytes(32), FINGERPRINT),
-        MeetInvite(HOST, bytes(31), FINGERPRINT),
-        MeetInvite(HOST, bytes(32), FINGERPRINT[1:]),
-        MeetReady(bytes(31), 1, "Bob"),
-        MeetReady(bytes(32), 1, "B" * 81),
+        MeetInvite("A.example", bytes(32), FINGERPRINT, PROOF),
+        MeetInvite(HOST, bytes(31), FINGERPRINT, PROOF),
+        MeetInvite(HOST, bytes(32), FINGERPRINT[1:], PROOF),
+        MeetInvite(HOST, bytes(32), FINGERPRINT, PROOF[1:]),
+        MeetReady(b"", "Bob", PROOF[1:]),
+        MeetReady(b"", "B" * 81, PROOF),
+        MeetReady(bytes(MAX_PERSONA_BYTES + 1), "Bob", PROOF),
     ],
 )
 def test_what_is_out_of_its_bounds_is_not_passed_on(message: MeetInvite | MeetReady) -> None:

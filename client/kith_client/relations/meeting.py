@@ -22,11 +22,12 @@ from kith_client.relations.invites import display_name_of_mine
 from kith_client.relations.joining import attach, end_others, known_persons, open_peer_of_contact
 from kith_client.relations.trust import introducer_of
 from kith_client.stamp import Contents, Edit, Stamp
+from kith_protocol.encoding import decode
 from kith_protocol.errors import DecodingError, Refused
 from kith_protocol.handshake import OpenedAnswer, open_answer, open_finish
-from kith_protocol.invite import NEW_INVITE_RANDOM_BYTES, Invite, OpenedGreeting, OwnInvite, new_invite
-from kith_protocol.linking import MeetReady
-from kith_protocol.persona import OwnPersona, PersonaStatement
+from kith_protocol.invite import NEW_INVITE_RANDOM_BYTES, Greeting, Invite, OpenedGreeting, OwnInvite, new_invite
+from kith_protocol.linking import LinkMachine, MeetInvite, MeetReady
+from kith_protocol.persona import OwnPersona, PersonaStatement, verify_persona
 from kith_protocol.relationship import RelationshipEvent, RelationshipState, Trust, next_state
 
 GREETING_LIFETIME = 24 * 3600 * 1000
@@ -64,15 +65,38 @@ class Met:
     send: bytes = field(default=b"", repr=False)
 
 
-def myself(contents: Contents) -> MeetReady:
+@dataclass(frozen=True, slots=True)
+class Them:
+    """Who somebody is, proven on the line on which they spoke."""
+
+    persona: PersonaStatement
+    name: str
+    """What they call themselves."""
+
+
+def myself(contents: Contents, machine: LinkMachine) -> MeetReady:
     """Who I am, for the one I meet."""
-    own = records.own_persona(contents)
-    return ready_of(records.persona_of(own.raw), display_name_of_mine(contents))
+    own, name = records.own_persona(contents), display_name_of_mine(contents)
+    return MeetReady(own.raw, name, machine.prove(own, name))
 
 
-def ready_of(persona: PersonaStatement, name: str) -> MeetReady:
-    """What somebody with this persona and name has to say."""
-    return MeetReady(persona.person, persona.number, name)
+def invitation(own: OwnInvite, machine: LinkMachine, me: OwnPersona) -> MeetInvite:
+    """Passes the invite on, with the proof that its greeting is mine."""
+    name = decode(own.greeting, Greeting).name
+    return MeetInvite(own.host, own.secret, own.fingerprint, machine.prove(me, name))
+
+
+def proven_by_invitation(opened: OpenedGreeting, machine: LinkMachine, proof: bytes) -> Them:
+    """Who shows the code. Raises `Refused` (`link-burned`)."""
+    machine.check_proof(opened.persona, opened.greeting.name, proof)
+    return Them(opened.persona, opened.greeting.name)
+
+
+def proven(ready: MeetReady, machine: LinkMachine) -> Them:
+    """Who is ready. Raises what `verify_persona` raises, and `Refused` (`link-burned`)."""
+    persona = verify_persona(ready.persona)
+    machine.check_proof(persona, ready.name, ready.proof)
+    return Them(persona, ready.name)
 
 
 def new_offer(contents: Contents, stamp: Stamp, place: Place) -> OwnInvite:
@@ -102,13 +126,13 @@ def answer_offer(
     return _met(draft, channel, peer, name, answer)
 
 
-def check_answer(contents: Contents, own: OwnInvite, raw: bytes, ready: MeetReady) -> OpenedAnswer:
-    """The one who shows: the answer, if it is of the person who said `ready`.
+def check_answer(contents: Contents, own: OwnInvite, raw: bytes, them: Them) -> OpenedAnswer:
+    """The one who shows: the answer, if it is of those who were asked about.
 
     Raises what `open_answer` raises, and `Refused` (`link-burned`).
     """
     answer = open_answer(own, raw, records.own_persona(contents), known=known_persons(contents))
-    if ready_of(answer.persona, answer.body.name) != ready:
+    if Them(answer.persona, answer.body.name) != them:
         raise Refused("link-burned", "The other side answered as somebody else than it said. Nothing was kept.")
     return answer
 

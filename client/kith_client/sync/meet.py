@@ -8,19 +8,19 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
 
 from kith_client.errors import HeadMoved, ManyDeletions, ServerRefused, ServerUnreachable
-from kith_client.line import Line, gone, ten_minutes
+from kith_client.line import PROGRAM_SECONDS, Line, gone, ten_minutes
 from kith_client.nearby.discovery import EVERYWHERE, Network
 from kith_client.relations import meeting, records
 from kith_client.relations.accepting import check_person
 from kith_client.relations.answers import DOES_NOT_OPEN
 from kith_client.relations.homes import Place, here
-from kith_client.relations.meeting import Met, Wishes
+from kith_client.relations.meeting import Met, Them, Wishes
 from kith_client.stamp import Edit
 from kith_client.sync.pull import pull
 from kith_client.sync.push import push_all, settle_pending
@@ -32,16 +32,16 @@ from kith_client.vault import Event, Vault
 from kith_protocol.errors import KithError, Refused
 from kith_protocol.invite import Invite, OpenedGreeting, OwnInvite, open_greeting, seal_greeting
 from kith_protocol.link_code import LinkCode
-from kith_protocol.linking import LINK_MESSAGE_BYTES, LinkState, LinkStatement, MeetEnd, MeetInvite, MeetReady
+from kith_protocol.linking import LinkState, LinkStatement, MeetEnd, MeetInvite, MeetReady
 from kith_protocol.suite import NONCE_BYTES
 
-END_SECONDS: Final = 10.0
-"""In which the other side has to read that it ended."""
+WORK_SECONDS: Final = 60.0
+"""In which the answer and the finish have to come: before, the other's program asks its home server."""
 PATIENCE: Final = 5.0
 """Seconds to wait for receipts in the sync that follows."""
 
 Confirm = Callable[[str], Awaitable[bool]]
-"""Asks the person whether the one with this name is the one they are meeting."""
+"""Asks the person a question about the one they are meeting: whether it is them."""
 ShowCode = Callable[[LinkCode], None]
 
 
@@ -72,16 +72,17 @@ async def show_code(
     """
     own = await asyncio.to_thread(meeting.new_offer, vault.contents, vault.stamp(), _place(vault))
     async with (
-        ten_minutes(),
         remembering(vault),
         Shown.open(vault, server, nearby_only=nearby_only, network=network) as shown,
     ):
         async with vault.resting():  # people look something up while they wait for each other
-            show(shown.code)
-            line = await shown.line()
-            ready = await _offer(line, vault, own, confirm, wishes)
+            async with ten_minutes():
+                show(shown.code)
+                line = await shown.line()
+                them = await _offer(line, vault, own, confirm, wishes)
+            answer = await line.read(WORK_SECONDS)
         home = await _fresh(vault, shown.home)
-        met = await _finish(line, vault, home, own, ready, wishes)
+        met = await _finish(line, vault, home, own, answer, them, wishes)
     return await _synced(vault, home, met)
 
 
@@ -101,12 +102,11 @@ async def type_code(
     `greeting-forged` and `person-changed`.
     """
     async with (
-        ten_minutes(),
         remembering(vault),
         Typed.open(vault, server, code, nearby_only=nearby_only, network=network) as typed,
     ):
         line = typed.line
-        async with vault.resting(), _told_of_failure(line):
+        async with vault.resting(), ten_minutes(), line.telling_of_failure():
             invite, opened = await _agree(line, vault, confirm, wishes)
         home = await _fresh(vault, typed.home)
         met = await _answer(line, vault, home, invite, opened, wishes)
@@ -117,22 +117,23 @@ async def type_code(
 # Who shows the code
 
 
-async def _offer(line: Line, vault: Vault, own: OwnInvite, confirm: Confirm, wishes: Wishes) -> MeetReady:
+async def _offer(line: Line, vault: Vault, own: OwnInvite, confirm: Confirm, wishes: Wishes) -> Them:
     """Says who I am, hears who the other is, and asks the person."""
     await line.agree()
-    await _say(line, MeetInvite(own.host, own.secret, own.fingerprint))
+    me = records.own_persona(vault.contents)
+    await _say(line, await asyncio.to_thread(meeting.invitation, own, line.machine, me))
     await line.write(await asyncio.to_thread(seal_greeting, own, nonce=os.urandom(NONCE_BYTES)))
     ready = line.machine.open(await line.read(), MeetReady)
-    await _consent(line, vault, ready, confirm, wishes)
-    return ready
+    them = await asyncio.to_thread(meeting.proven, ready, line.machine)
+    await _consent(line, vault, them, confirm, wishes)
+    return them
 
 
 async def _finish(
-    line: Line, vault: Vault, home: HomeServer | None, own: OwnInvite, ready: MeetReady, wishes: Wishes
+    line: Line, vault: Vault, home: HomeServer | None, own: OwnInvite, raw: bytes, them: Them, wishes: Wishes
 ) -> Met:
-    raw = await line.read()
     try:
-        answer = await asyncio.to_thread(meeting.check_answer, vault.contents, own, raw, ready)
+        answer = await asyncio.to_thread(meeting.check_answer, vault.contents, own, raw, them)
         offered = own, answer, _place(vault), wishes
         met = await asyncio.to_thread(meeting.finish_offer, vault.contents, vault.stamp(), *offered)
     except KithError as error:
@@ -148,27 +149,17 @@ async def _finish(
 # Who types it
 
 
-@asynccontextmanager
-async def _told_of_failure(line: Line) -> AsyncIterator[None]:
-    """Whatever goes wrong on this side, the other side need not wait in vain: it reads something that is no message."""
-    try:
-        yield
-    except BaseException:
-        with suppress(KithError):
-            await line.write(b"\x00")
-        raise
-
-
 async def _agree(line: Line, vault: Vault, confirm: Confirm, wishes: Wishes) -> tuple[Invite, OpenedGreeting]:
     """Hears who the other is, asks the person, and says who I am; the other agreed by then."""
-    await line.agree()
-    invite = line.machine.open(await line.read(), MeetInvite).invite
-    opened = await asyncio.to_thread(open_greeting, invite, await line.read(), vault.clock())
-    them = meeting.ready_of(opened.persona, opened.greeting.name)
+    invited = line.machine.open(await line.read(PROGRAM_SECONDS), MeetInvite)
+    raw = await line.read(PROGRAM_SECONDS)
+    opened = await asyncio.to_thread(open_greeting, invited.invite, raw, vault.clock())
+    them = await asyncio.to_thread(meeting.proven_by_invitation, opened, line.machine, invited.proof)
     await _consent(line, vault, them, confirm, wishes)
-    if line.machine.open(await line.read(), MeetReady) != them:
+    ready = line.machine.open(await line.read(), MeetReady)
+    if await asyncio.to_thread(meeting.proven, ready, line.machine) != them:
         raise gone()
-    return invite, opened
+    return invited.invite, opened
 
 
 async def _answer(
@@ -181,23 +172,34 @@ async def _answer(
 
 
 async def _connect(line: Line, vault: Vault, home: HomeServer | None, met: Met) -> None:
-    """Sends the answer and takes the finish."""
+    """Sends the answer and takes the finish. Whatever else comes in its place proves nothing: the channel waits."""
     try:
-        await line.write(met.send)
-        raw = await line.read()
-        if len(raw) == LINK_MESSAGE_BYTES:
-            await _keep(vault, home, meeting.give_up(vault.contents, vault.stamp(), met))
-            await line.acknowledge()
-            line.machine.open(raw, MeetReady)  # raises: nothing but an end is that long here
-        me = records.own_persona(vault.contents)
-        edit = await asyncio.to_thread(meeting.take_finish, vault.contents, vault.stamp(), met, raw, me)
-    except (ServerUnreachable, ServerRefused, *DOES_NOT_OPEN) as error:
-        raise _broken_off() from error
+        async with vault.resting():
+            await line.write(met.send)
+            raw = await line.read(WORK_SECONDS)
+        edit = await _finished(line, vault, met, raw)
     except Refused as error:
-        raise error if error.code == "link-declined" else _broken_off() from error
+        if error.code != "link-declined":
+            raise _broken_off() from error
+        await _keep(vault, home, meeting.give_up(vault.contents, vault.stamp(), met))
+        with suppress(KithError):
+            await line.acknowledge()
+        raise
+    except (ServerUnreachable, ServerRefused) as error:
+        raise _broken_off() from error
     await _keep(vault, home, edit)
     with suppress(KithError):  # without it the other side only waits a little longer
         await line.acknowledge()
+
+
+async def _finished(line: Line, vault: Vault, met: Met, raw: bytes) -> Edit:
+    """What the finish brings. Raises `Refused` (`link-declined` where the other side said that it ended)."""
+    me = records.own_persona(vault.contents)
+    try:
+        return await asyncio.to_thread(meeting.take_finish, vault.contents, vault.stamp(), met, raw, me)
+    except DOES_NOT_OPEN:
+        line.machine.open(raw, MeetReady)
+        raise gone() from None
 
 
 def _broken_off() -> Refused:
@@ -211,13 +213,13 @@ def _broken_off() -> Refused:
 # Both
 
 
-async def _consent(line: Line, vault: Vault, them: MeetReady, confirm: Confirm, wishes: Wishes) -> None:
+async def _consent(line: Line, vault: Vault, them: Them, confirm: Confirm, wishes: Wishes) -> None:
     """Says `MeetReady` where nothing stands against it and the person agrees, else `MeetEnd`."""
     try:
-        me = await asyncio.to_thread(meeting.myself, vault.contents)
-        if them.person == me.person:
+        me = await asyncio.to_thread(meeting.myself, vault.contents, line.machine)
+        if them.persona.person == records.own_persona(vault.contents).person:
             raise Refused("self-invite", "This is your own code: type it on somebody else's device.")
-        check_person(vault.contents, vault.stamp(), them.person, them.number, wishes.contact)
+        check_person(vault.contents, vault.stamp(), them.persona.person, them.persona.number, wishes.contact)
         if not await confirm(them.name):
             raise Refused("link-declined", "You declined. Nothing was kept.")
     except BaseException as error:  # the other should not wait for somebody who left
@@ -228,9 +230,9 @@ async def _consent(line: Line, vault: Vault, them: MeetReady, confirm: Confirm, 
 
 async def _end(line: Line, *, patient: bool = True) -> None:
     """Says that this side goes no further, and lets the other read it before the code is burned."""
-    with suppress(KithError, TimeoutError):
+    with suppress(KithError):
         await _say(line, MeetEnd())
-        async with asyncio.timeout(END_SECONDS if patient else 0):
+        if patient:
             await line.wait_until_read()
 
 

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 from typing import Any, Final
 
 from kith_client.errors import NearbyUnavailable, ServerRefused, ServerUnreachable
@@ -18,17 +19,18 @@ from kith_client.nearby.discovery import Found, Network
 from kith_client.nearby.meeting import line_to, looking, random_nameplate, reach, waiting
 from kith_client.nearby.sockets import Listener
 from kith_client.sync.outside import AtOtherServer
+from kith_client.sync.used_codes import check_unused, remember_used
 from kith_client.transport import HomeServer
 from kith_client.vault import Vault
 from kith_protocol.errors import KithError, Refused
 from kith_protocol.link_code import CODE_RANDOM_BYTES, LinkCode, spoken_code
-from kith_protocol.linking import LinkMachine, LinkRole
+from kith_protocol.linking import LinkMachine, LinkRole, LinkState
 from kith_protocol.wire import Purpose
 
 PROBE_SECONDS: Final = 20.0
 """In which a server has to say whether it knows a code."""
 NEARBY_SECONDS: Final = 30.0
-"""In which the one who shows a code has to be found on the local network."""
+"""In which the one who shows a code has to be found on the local network; the exchange has its own time."""
 UNKNOWN_SECONDS: Final = 5.0
 """The same where a server was reached that does not know the code."""
 
@@ -119,7 +121,12 @@ class Typed:
     async def open(
         cls, vault: Vault, server: HomeServer, code: LinkCode, *, nearby_only: bool, network: Network
     ) -> AsyncIterator[Typed]:
-        """Finds whoever shows `code`. Raises `Refused` (`link-burned`, `nobody-near`), `ServerUnreachable`."""
+        """Finds whoever shows `code`, and agrees with them.
+
+        Raises `Refused` (`link-burned`, `nobody-near`), `ServerUnreachable`.
+        """
+        await check_unused(vault, code)
+        before_use = partial(remember_used, vault, code)
         async with AsyncExitStack() as stack:
             found: asyncio.Queue[Found] | None = None
             try:
@@ -132,8 +139,11 @@ class Typed:
             if line is None:
                 if isinstance(trouble, ServerUnreachable):
                     home = None
-                line = await _near(found, code, trouble)
+                line = await _near(found, code, trouble, before_use)
             stack.callback(line.carrier.close)
+            if line.machine.state is not LinkState.OPEN:
+                async with line.telling_of_failure():
+                    await line.agree(before_use)
             yield cls(line, home)
 
 
@@ -169,14 +179,18 @@ async def _at_other(vault: Vault, server: HomeServer, code: LinkCode) -> Line:
     return Line(carrier, LinkMachine(LinkRole.TYPES, code, code.host, Purpose.MEET))
 
 
-async def _near(found: asyncio.Queue[Found] | None, code: LinkCode, trouble: KithError | None) -> Line:
+async def _near(
+    found: asyncio.Queue[Found] | None,
+    code: LinkCode,
+    trouble: KithError | None,
+    before_use: Callable[[], Awaitable[None]],
+) -> Line:
     """Who shows the code on the local network; else `trouble` is what was wrong."""
-    try:
-        if found is not None:
-            async with asyncio.timeout(UNKNOWN_SECONDS if isinstance(trouble, Refused) else NEARBY_SECONDS):
-                return await reach(found, code)
-    except TimeoutError:
-        pass
+    if found is not None:
+        seconds = UNKNOWN_SECONDS if isinstance(trouble, Refused) else NEARBY_SECONDS
+        line = await reach(found, code, seconds, before_use)
+        if line is not None:
+            return line
     if isinstance(trouble, ServerUnreachable):
         raise ServerUnreachable(f"{trouble} {_NOBODY}")
     raise trouble or Refused("nobody-near", _NOBODY)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from kith_client.relations import meeting, records
 from kith_client.relations.homes import Place
+from kith_client.relations.invites import display_name_of_mine
 from kith_client.relations.meeting import Wishes
 from kith_client.relations.peers import list_peers
 from kith_client.stamp import Edit, overlay
@@ -17,9 +18,11 @@ def met(shows: Person, types: Person, *facets: str) -> tuple[Edit, Edit]:
     places = [Place(f"https://{each.host}", b"F" * 16) for each in (shows, types)]
     own = meeting.new_offer(shows.contents, shows.stamp(), places[0])
     opened = open_greeting(own.invite, seal_greeting(own, nonce=types.random(24)), types.now)
-    ready = meeting.myself(types.contents)
+    them = meeting.Them(
+        records.persona_of(records.own_persona(types.contents).raw), display_name_of_mine(types.contents)
+    )
     waits = meeting.answer_offer(types.contents, types.stamp(), own.invite, opened, places[1], Wishes(facets))
-    answer = meeting.check_answer(shows.contents, own, waits.send, ready)
+    answer = meeting.check_answer(shows.contents, own, waits.send, them)
     stands = meeting.finish_offer(shows.contents, shows.stamp(), own, answer, places[0], Wishes(facets))
     after = overlay(types.contents, waits.edit)
     me = records.own_persona(types.contents)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from kith_protocol import wire
+from kith_protocol import labels, wire
 from kith_protocol.encoding import Statement, encode
 from kith_protocol.link_code import LinkCode, spoken_code
 from kith_protocol.linking import (
@@ -20,14 +20,17 @@ from kith_protocol.linking import (
 )
 from kith_protocol.mailbox import MailboxKind
 from kith_protocol.member import Member, MemberKind
-from kith_protocol.suite import SealKey, SignKey
-from tests.protocol.people import FINGERPRINT, fixed, flip
+from kith_protocol.persona import PersonaStatement, SignedPersona, verify_persona
+from kith_protocol.phrase import root_key
+from kith_protocol.suite import HYBRID_SIGNATURE_BYTES, SUITE, SealKey, SignKey
+from tests.protocol.people import FINGERPRINT, fixed, flip, hybrid
+from tests.support.vectors.tape import Tape
 from tests.support.vectors.vector import Json, Vector
 
 CODE, HOST, NONCE = spoken_code("7", fixed("code", 5)), "a.example", fixed("nonce", 24)
 MEMBER = Member(MemberKind.DEVICE, SignKey(fixed("sign")).public, SealKey(fixed("seal")).public)
 JOIN = JoinRequest(MEMBER, "Annas Telefon")
-MEET = MeetInvite("a.example", fixed("invite"), FINGERPRINT)
+MEET = MeetInvite("a.example", fixed("invite"), FINGERPRINT, fixed("proof", HYBRID_SIGNATURE_BYTES))
 GRANT = JoinGrant("https://a.example", FINGERPRINT, fixed("vault"), 7, fixed("head"), fixed("person"))
 
 
@@ -44,10 +47,11 @@ class Pair:
         host: str = HOST,
         purpose: Purpose = Purpose.DEVICE,
         shown: Purpose = Purpose.DEVICE,
+        shows: str = f"entropy of who {LinkRole.SHOWS}",
     ) -> None:
         self.old = LinkMachine(LinkRole.SHOWS, CODE, HOST, shown)
         self.new = LinkMachine(LinkRole.TYPES, typed, host, purpose)
-        self.of_old, self.of_new = self.old.start(entropy(LinkRole.SHOWS)), self.new.start(entropy(LinkRole.TYPES))
+        self.of_old, self.of_new = self.old.start(fixed(shows)), self.new.start(entropy(LinkRole.TYPES))
         self.confirm_old = self.old.receive(self.of_new) or b""
         self.confirm_new = self.new.receive(self.of_old) or b""
 
@@ -107,7 +111,7 @@ def linkings() -> Iterator[Vector]:
     )
 
 
-def meetings() -> Iterator[Vector]:
+def meetings(tape: Tape) -> Iterator[Vector]:
     """The side that types, as far as the invite that the line brings."""
     meet = Purpose.MEET
 
@@ -125,13 +129,56 @@ def meetings() -> Iterator[Vector]:
         }
         return Vector("linking", f"meeting-{name}", says, inputs, fails)
 
+    yield from _proofs(tape)
     pair = Pair(purpose=meet, shown=meet)
     yield vector("invited", "The invite of the one who shows the code.", MEET, None)
     yield vector("ended", "In its place: this side goes no further.", MeetEnd(), "link-declined")
     yield vector("of-a-device", "A grant, as if a device were added.", GRANT)
     yield vector("altered", "One bit of the invite was changed.", flip(pair.grant(MEET), -1))
-    yield vector("of-another-code", "The invite of another meeting.", Pair().grant(MEET))
+    yield vector(
+        "of-another-code", "The invite of another meeting.", Pair(purpose=meet, shown=meet, shows="another").grant(MEET)
+    )
     yield vector("cut", "A byte is missing.", Pair(purpose=meet, shown=meet).grant(MEET)[:-1])
+
+
+def _proofs(tape: Tape) -> Iterator[Vector]:
+    """The side that types checks whether the one who shows the code has the keys of a persona."""
+    anna, carla = (_persona(tape, name) for name in ("anna", "carla"))
+    pair = Pair(purpose=Purpose.MEET, shown=Purpose.MEET)
+    other = Pair(purpose=Purpose.MEET, shown=Purpose.MEET, shows="another")
+
+    def signed(confirmation: bytes) -> bytes:
+        return tape.sign(hybrid("anna"), labels.MEET_PROOF, confirmation, b"Anna")
+
+    proof = signed(pair.confirm_old)
+
+    def vector(name: str, says: str, persona: bytes, proof: bytes, called: str = "Anna", fails: bool = True) -> Vector:
+        inputs: dict[str, Json] = {
+            "role": LinkRole.TYPES.value,
+            "purpose": Purpose.MEET.value,
+            "code": CODE.text,
+            "host": HOST,
+            "entropy": entropy(LinkRole.TYPES).hex(),
+            "nonce": NONCE.hex(),
+            "incoming": [part.hex() for part in (pair.of_old, pair.confirm_old)],
+            "proof": {"persona": persona.hex(), "name": called, "signature": proof.hex()},
+        }
+        return Vector("linking", f"meeting-proof-{name}", says, inputs, "link-burned" if fails else None)
+
+    yield vector("right", "Signed for this exchange, with the keys of the persona.", anna, proof, fails=False)
+    yield vector("of-another", "The persona of somebody else, which every peer of theirs has.", carla, proof)
+    yield vector("other-name", "Another name than the one signed.", anna, proof, "Carla")
+    yield vector("altered", "One bit was changed.", anna, flip(proof, -1))
+    yield vector("empty", "No signature.", anna, b"")
+    yield vector("turned-back", "The proof of the side that types.", anna, signed(pair.confirm_new))
+    yield vector("other-exchange", "Signed in another exchange.", anna, signed(other.confirm_old))
+
+
+def _persona(tape: Tape, name: str) -> bytes:
+    sign, seal = hybrid(name), SealKey(fixed(f"{name}-seal")).public
+    root = root_key(fixed(name))
+    body = encode(PersonaStatement(SUITE, root.public, sign.public, seal, 1))
+    return encode(SignedPersona(body, tape.sign(root, labels.PERSONA, body)))
 
 
 def wires() -> Iterator[Vector]:
@@ -221,6 +268,11 @@ def play(inputs: dict[str, Json]) -> Json:
             sent += [answer.hex()] if answer else []
         else:
             opened.append(_opened(machine, role, purpose, bytes.fromhex(text)))
+    if "proof" in inputs:
+        proof = inputs["proof"]
+        persona = verify_persona(bytes.fromhex(proof["persona"]))
+        machine.check_proof(persona, proof["name"], bytes.fromhex(proof["signature"]))
+        opened.append({"person": persona.person.hex(), "name": proof["name"]})
     return {"sent": sent, "opened": opened, "state": machine.state.name.lower()}
 
 

@@ -54,7 +54,7 @@ def all_vectors(tape: Tape) -> Iterator[Vector]:
     yield from handshakes.handshakes(tape)
     yield from handshakes.reclaims(tape)
     yield from linkings.linkings()
-    yield from linkings.meetings()
+    yield from linkings.meetings(tape)
     yield from moves.moves()
     yield from moves.backups(tape.seal)
     yield from linkings.wires()
