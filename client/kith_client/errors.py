@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from kith_protocol.errors import Fault, KithError
+from kith_protocol.errors import Fault, KithError, Refused
 
 
 class ServerUnreachable(KithError):
@@ -75,3 +75,8 @@ class NearbyUnavailable(KithError):
     """The local network cannot be used to find others."""
 
     code = "nearby-unavailable"
+
+
+def this_device() -> Refused:
+    """What a device says that is to remove itself."""
+    return Refused("this-device", "A device cannot remove itself; do it on another one.")

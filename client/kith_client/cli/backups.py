@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,11 +11,12 @@ import click
 from kith_client.cli.online import default_device_name, new_passphrase
 from kith_client.cli.options import command, settings
 from kith_client.cli.output import Output
-from kith_client.cli.recovery import go_on
+from kith_client.cli.recovery import asked_about_devices, go_on
 from kith_client.cli.session import ask_passphrase, ask_phrase, home_of, run_async
 
 if TYPE_CHECKING:
     from kith_client.lifecycle.backup import Backup
+    from kith_client.stamp import Contents
 
 
 @command("backup", "kith backup ~/anna.kithbackup")
@@ -76,7 +78,14 @@ async def _restore(
 ) -> None:
     from kith_client.lifecycle.restoring import restore
 
-    with out.counted("Restoring") as progress:
+    with ExitStack() as stack:
+        progress = stack.enter_context(out.counted("Restoring"))
+        agree_to_removal = asked_about_devices(out)
+
+        def agree(contents: Contents, gone: tuple[str, ...]) -> None:
+            stack.close()  # a bar would write over the question
+            agree_to_removal(contents, gone)
+
         made = await restore(
             home_of(settings()),
             file,
@@ -85,6 +94,7 @@ async def _restore(
             name or default_device_name(),
             keep=keep,
             token=token,
+            agree=agree,
             passphrase=passphrase,
             progress=progress,
         )

@@ -15,12 +15,22 @@ from kith_client.cli.options import group, settings, subcommand
 from kith_client.cli.output import Output
 from kith_client.cli.session import ask_passphrase, ask_phrase, home_of, run_async
 from kith_client.contacts.text import search_key
+from kith_client.errors import this_device
 from kith_protocol.codes import CodeKind
 
 if TYPE_CHECKING:
     from kith_client.lifecycle.linking import DeviceInfo
     from kith_client.transport import HomeServer
     from kith_client.vault import Vault
+
+_WHAT_REMOVAL_DOES = (
+    "Devices that were added since go too, unless --keep names them. What is written from now on cannot be read there; "
+    "what they have, they keep. Every peer gets new keys from you."
+)
+_WHAT_TAKING_BACK_DOES = (
+    "All your keys towards peers are replaced with the recovery phrase, and open invites end. What the removed devices "
+    "changed about peers in the last 30 days is undone. Devices that were added since go too, unless --keep names them."
+)
 
 
 @group("device", "kith device", "kith device add", "kith device join CODE --server https://anna.example", alone=True)
@@ -142,7 +152,7 @@ async def _remove(vault: Vault, server: HomeServer, out: Output, device: str, ke
 
     devices = await list_devices(vault, await newest_chain(vault, server))
     gone, stays = _resolve(devices, device), _those_that_stay(devices, keep)
-    names = _confirmed(devices, gone, stays, out)
+    names = _confirmed(devices, gone, stays, out, _WHAT_REMOVAL_DOES)
     await remove_device(vault, server, gone.id, keep=stays)
     await _after_removal(vault, server, names, out)
 
@@ -161,7 +171,7 @@ async def _remove_stolen(vault: Vault, server: HomeServer, out: Output, device: 
             f"The address book says of itself that it lives on another server than {server.host}. If you moved it, "
             "stop, and run 'kith sync' first. If you did not, the thief wrote that; go on, and it stays here."
         )
-    names = _confirmed(devices, gone, stays, out)
+    names = _confirmed(devices, gone, stays, out, _WHAT_TAKING_BACK_DOES)
     phrase = ask_phrase()
     with out.counted("Taking back") as progress:
         await remove_stolen(vault, server, gone.id, phrase, keep=stays, progress=progress)
@@ -178,10 +188,13 @@ def _those_that_stay(devices: list[DeviceInfo], keep: tuple[str, ...]) -> frozen
     return frozenset(_resolve(devices, each).id for each in keep)
 
 
-def _confirmed(devices: list[DeviceInfo], gone: DeviceInfo, stays: frozenset[bytes], out: Output) -> str:
-    """The names of those that go, if the person agrees."""
+def _confirmed(devices: list[DeviceInfo], gone: DeviceInfo, stays: frozenset[bytes], out: Output, what: str) -> str:
+    """The names of those that go, if the person agrees to what that does. Raises `Refused` for this very device."""
+    if gone.this:
+        raise this_device()
     since = [each for each in devices if each.number > gone.number and not each.this and each.id not in stays]
     names = ", ".join(each.name for each in (gone, *since))
+    out.message(what)
     if not out.confirm(f"Remove {names}?"):
         raise click.Abort
     return names
@@ -255,8 +268,8 @@ def _say_how_far(vault: Vault, out: Output) -> None:
     waiting = renewed.get("peers_waiting", [])
     if waiting:
         out.message(
-            f"A device was removed. So that it cannot write in your name, {len(waiting)} of your peers still have to "
-            f"hear of your new keys at their next sync: {', '.join(waiting)}."
+            "A device was removed. So that it cannot write in your name, these of your peers still have to hear of "
+            f"your new keys, at their next sync: {', '.join(waiting)}."
         )
 
 

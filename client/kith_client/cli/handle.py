@@ -97,6 +97,7 @@ async def _choose(
 
 def _what_it_means(name: str, host: str) -> str:
     return (
+        f"If somebody is {name}@{host} already, that is said and nothing changes. "
         f"Whoever knows or guesses {name}@{host} will learn that somebody there takes requests, and what you call "
         f"yourself on your card; so will {host} itself. 'kith requests' shows who asks, and you decide. Because the "
         "servers hand the key out here, nobody who comes this way is verified before you compare numbers."
@@ -112,7 +113,9 @@ async def _remove(vault: Vault, server: HomeServer, out: Output, name: str | Non
         f"Anybody at {server.host} can take {wanted} then, and is found by those who know your address; --private "
         "keeps it. Peers stay; who asked and waits is dropped. Give it up?"
     )
-    if not out.confirm(question):
+    # What is not here is nothing to lose: whether the server keeps one all the same is seen without a question.
+    is_mine = any(each.name == wanted and each.state is not HandleState.REMOVED for each in handles(vault.contents))
+    if is_mine and not out.confirm(question):
         raise click.Abort
     handle = await give_handle_up(vault, server, wanted)
     out.message(f"{handle.address} is given up.")

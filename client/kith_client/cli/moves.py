@@ -46,6 +46,7 @@ async def _move(out: Output, url: str, token: str, replace: bool, old_is_gone: b
     from kith_client.vault import Vault
 
     async with await Vault.open(home_of(settings()), ask_passphrase) as vault:
+        _refuse_standing_still(vault, check_server_url(url))
         _warn(out, vault, check_server_url(url), old_is_gone)
         if not out.confirm(f"Move to {check_server_url(url)}?"):
             raise click.Abort
@@ -63,14 +64,26 @@ async def _move(out: Output, url: str, token: str, replace: bool, old_is_gone: b
         _show(out, vault)
 
 
+def _refuse_standing_still(vault: Vault, url: str) -> None:
+    from kith_client.relations.homes import here
+
+    place = here(vault.contents)
+    if url == vault.device.server and (place is None or place.url == url):
+        raise click.UsageError(f"The address book lives on {url} already.")
+
+
 def _warn(out: Output, vault: Vault, url: str, old_is_gone: bool) -> None:
     from kith_client.lifecycle.moving import open_invites
 
+    what = "What this device has of the address book" if old_is_gone else "The address book, with its whole history,"
+    out.message(f"{what} goes to {url}, and is written there from then on; your other devices and all peers follow.")
+    if not old_is_gone:
+        out.message("The old server is read on until every peer writes to the new one, for 180 days at most.")
     links = len(open_invites(vault, vault.clock()))
     if links and old_is_gone:
-        out.warn(f"{links} open invites name the old server and cannot be used any more: make them anew.")
+        out.warn(f"Make open invites anew, {links} in all: they name the old server and cannot be used any more.")
     elif links:
-        out.message(f"{links} open invites name the old server; they work as long as it is read.")
+        out.message(f"Open invites, {links} in all, name the old server; they work as long as it is read.")
     if old_is_gone:
         out.warn(f"If the old server comes back, what other devices wrote there meanwhile is not at {url}.")
 
@@ -129,11 +142,11 @@ def _warn_of_loss(out: Output, vault: Vault, former: tuple[Former, ...]) -> None
     if found.waiting:
         names = ", ".join(_names(vault, found.waiting))
         out.warn(
-            f"{len(found.waiting)} peers do not write to the new server yet: {names}. They hear of it with their next "
+            f"Peers who do not write to the new server yet: {names}. They hear of it with their next "
             "sync; until then nothing of theirs arrives, and afterwards all of it."
         )
     if found.invites:
-        out.warn(f"{found.invites} open invites name {former[0].place.host}; they are revoked. Make them anew.")
+        out.warn(f"Open invites that name {former[0].place.host} are revoked, {found.invites} in all. Make them anew.")
 
 
 async def _have_forgotten(vault: Vault, former: Former, phrase: str) -> str | None:

@@ -185,7 +185,7 @@ def _asked_once(out: Output, url: str, vault: bytes, needed: int) -> Agree:
 
     agreed: set[str] = set()
 
-    def agree(contents: Contents) -> None:
+    def agree(contents: Contents, _gone: tuple[str, ...]) -> None:
         name = " ".join(my_name(contents).split())
         if name in agreed:
             return
@@ -201,6 +201,30 @@ def _asked_once(out: Output, url: str, vault: bytes, needed: int) -> Agree:
     return agree
 
 
+def asked_about_devices(out: Output, *, stolen: bool = False) -> Agree:
+    """Says which devices go, and what else happens, and asks. Raises `click.Abort`."""
+    agreed: set[tuple[str, ...]] = set()
+
+    def agree(_contents: Contents, gone: tuple[str, ...]) -> None:
+        if stolen:
+            out.message(
+                "All your keys towards peers are replaced, and open invites end. What the removed devices changed "
+                "about peers in the last 30 days is undone."
+            )
+        if not gone or gone in agreed:
+            return
+        names = ", ".join(gone)
+        out.message(
+            "All devices but this one are removed, unless --keep names them. What is written from now on cannot be "
+            "read there; what they have, they keep."
+        )
+        if not out.confirm(f"Remove {names}?", unattended=True):
+            raise click.Abort
+        agreed.add(gone)
+
+    return agree
+
+
 async def _recover(
     out: Output, server: str, vault: bytes, phrase: str, device: _Device, agree: Agree | None = None
 ) -> Recovered:
@@ -209,9 +233,12 @@ async def _recover(
     with ExitStack() as stack:
         progress = stack.enter_context(out.counted("Fetching"))
 
-        def ask(contents: Contents) -> None:
+        agree_to_removal = asked_about_devices(out, stolen=device.stolen)
+
+        def ask(contents: Contents, gone: tuple[str, ...]) -> None:
             stack.close()  # all is fetched, and a bar would write over the question
-            (agree or whatever_it_is)(contents)
+            (agree or whatever_it_is)(contents, gone)
+            agree_to_removal(contents, gone)
 
         return await recover(
             home_of(settings()),

@@ -35,15 +35,15 @@ Also = Callable[[Contents, Stamp], Edit]
 """What else the commit of the paper key changes, given all records."""
 
 
-Agree = Callable[[Contents], None]
-"""Is shown all records before anything is committed or kept; raises to stop."""
+Agree = Callable[[Contents, tuple[str, ...]], None]
+"""Is shown all records, and the names of the devices that go, before anything is committed or kept; raises to stop."""
 
 
 def nothing_else(_contents: Contents, _stamp: Stamp) -> Edit:
     return {}
 
 
-def whatever_it_is(_contents: Contents) -> None:
+def whatever_it_is(_contents: Contents, _gone: tuple[str, ...]) -> None:
     """The person said where the address book is."""
 
 
@@ -97,8 +97,8 @@ async def recover(
             async def decide(found: Found) -> Plan:
                 if also is nothing_else and not stolen:
                     _check_home(found.contents, access)
-                agree(found.contents)
                 removed = _to_remove(found, wanted)
+                agree(found.contents, _names(found, removed))
                 stamp = Stamp(clock(), device.id[:AUTHOR_BYTES], os.urandom)
                 named = {**_named(found.contents, device, device_name, stamp), **also(found.contents, stamp)}
                 plan = Plan(removed, (device.public,), named)
@@ -114,8 +114,11 @@ async def recover(
     # The lost devices know every secret of the relationships; the next sync makes new ones.
     edit = {} if stolen else demand_rekeys(opened.contents, opened.stamp())
     await opened.apply(edit, ["got the address book back with the phrase"])
-    names = tuple(name_of_device(found.contents, member) for member in sorted(plan.removed))
-    return Recovered(opened, names, stolen)
+    return Recovered(opened, _names(found, plan.removed), stolen)
+
+
+def _names(found: Found, members: Iterable[bytes]) -> tuple[str, ...]:
+    return tuple(name_of_device(found.contents, member) for member in sorted(members))
 
 
 def _check_home(contents: Contents, access: Paper) -> None:

@@ -10,7 +10,7 @@ import asyncio
 import os
 from typing import Final
 
-from kith_client.errors import HeadMoved
+from kith_client.errors import HeadMoved, this_device
 from kith_client.relations.rekeying import demand_rekeys
 from kith_client.sync.building import MembershipStep, added_since, build_push, removing
 from kith_client.sync.pull import follow, pull
@@ -91,7 +91,7 @@ def _chosen(vault: Vault, chain: Chain, member: bytes, keep: frozenset[bytes]) -
     if standing is None or standing.member.kind is not MemberKind.DEVICE:
         raise Refused("no-such-device", "There is no such device; see 'kith device'.")
     if member == vault.member.id:
-        raise Refused("this-device", "A device cannot remove itself; do it on another one.")
+        raise this_device()
     since = added_since(chain, member) - keep - {vault.member.id, chain.paper}
     return frozenset({member}) | since
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from kith_client.errors import ServerRefused
 from kith_client.lifecycle.backup import Backup, backup_parts, read_backup
 from kith_client.lifecycle.filling import Filler, History, fill
-from kith_client.lifecycle.recovering import Recovered, recover
+from kith_client.lifecycle.recovering import Agree, Recovered, recover, whatever_it_is
 from kith_client.lifecycle.setup import check_unused, pin_server
 from kith_client.relations.homes import Place, moved
 from kith_client.relations.theft.personas import renewed
@@ -37,6 +37,7 @@ async def restore(
     *,
     keep: Iterable[str] = (),
     token: str = "",
+    agree: Agree = whatever_it_is,
     passphrase: str | None = None,
     clock: Clock = system_clock,
     progress: Progress = no_progress,
@@ -44,7 +45,8 @@ async def restore(
     """Fills the server at `url` from the backup at `path`, and makes this device a member with the phrase.
 
     A server that has the vault already, from an attempt that broke off or because it is the old one, is taken as it is
-    if it knows at least what the backup does. Raises `Refused` (`phrase-...`, `wrong-phrase`, `other-state`,
+    if it knows at least what the backup does. `agree` as in `recover`: who stops there leaves the new server filled,
+    and may begin again. Raises `Refused` (`phrase-...`, `wrong-phrase`, `other-state`,
     `no-such-device`), `DecodingError` for a damaged file, `ServerUnreachable`, `ServerRefused`, or an `Alarm`.
     """
     check_unused(home)
@@ -77,6 +79,7 @@ async def restore(
             keep=keep,
             mark=mark,
             also=begin_anew,
+            agree=agree,
             passphrase=passphrase,
             clock=clock,
             progress=progress,

@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 
-from kith_client.errors import ServerRefused
+from kith_client.errors import ServerRefused, this_device
 from kith_client.lifecycle.paper import Found, Paper, PaperWork, Plan, wrong_phrase
 from kith_client.lifecycle.removing import newest_chain
 from kith_client.lifecycle.versions import read_histories
@@ -55,7 +55,7 @@ async def remove_stolen(
     if paper.id != vault.chain.paper:
         raise wrong_phrase()
     if member == vault.member.id:
-        raise Refused("this-device", "A device cannot remove itself; do it on another one.")
+        raise this_device()
     await settle_pending(vault, server)
     root = await asyncio.to_thread(root_key, entropy)
     access = Paper(vault.device.server, vault.device.fingerprint, vault.id, paper)

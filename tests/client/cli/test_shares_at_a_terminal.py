@@ -54,6 +54,7 @@ def test_shares_are_asked_for_until_they_give_a_phrase_that_opens_the_vault(serv
         "12",
         kit["vault"],
         "y",
+        "y",
     )
     code, screen = at_terminal(
         Kith(tmp_path / "new"), "recover", "--guardians", "--name", "laptop", "--no-passphrase", person=person
