@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import secrets
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
@@ -103,6 +105,21 @@ async def test_unsent_edits_are_not_left_out_unnoticed(kept: Kept) -> None:
     await kept.back_up(without_unsent=True)
     await kept.dora.sync()
     await kept.back_up("second.backup")
+
+
+async def test_a_stick_without_links_takes_a_backup_too_and_a_partial_file_of_the_persons_stays(
+    kept: Kept, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_links(*_names: object) -> None:
+        raise PermissionError(errno.EPERM, "Operation not permitted")
+
+    monkeypatch.setattr(os, "link", no_links)
+    mine = kept.folder / "dora.backup.partial"
+    mine.write_text("mine")
+    path = await kept.back_up()
+    assert read_backup(path).chain.head == kept.dora.vault.chain.head
+    assert mine.read_text() == "mine"
+    assert len([each for each in kept.folder.iterdir() if "partial" in each.name]) == 1
 
 
 async def test_a_file_that_is_there_is_left_as_it_is(kept: Kept) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import secrets
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from itertools import chain as chain_of
@@ -51,8 +52,7 @@ async def make_backup(vault: Vault, path: Path, *, without_unsent: bool = False)
         raise Refused("unsent", "Some edits were not sent yet and would be missing: run 'kith sync' first.")
     if await asyncio.to_thread(path.exists):
         raise Refused("file-exists", f"{path} is there already and is left as it is; choose another name.")
-    partial = path.with_name(f"{path.name}.partial")
-    await asyncio.to_thread(partial.unlink, missing_ok=True)
+    partial = path.with_name(f"{path.name}.{secrets.token_hex(4)}.partial")  # a name that nothing of the person's has
     try:
         await _write(vault, partial)
         made = await asyncio.to_thread(read_backup, partial)
@@ -158,7 +158,11 @@ def _flush(file: BinaryIO) -> None:
 
 def _keep(partial: Path, path: Path) -> None:
     """Gives the file its name, unless something has it."""
-    os.link(partial, path)
+    try:
+        os.link(partial, path)
+    except OSError:  # also of a file system without links, as on most sticks: the name first, then what is in it
+        os.close(os.open(path, os.O_CREAT | os.O_WRONLY | os.O_EXCL, 0o600))
+        partial.replace(path)
     folder = os.open(path.parent, os.O_RDONLY)
     try:
         os.fsync(folder)
