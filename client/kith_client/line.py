@@ -15,7 +15,8 @@ from typing import Final, Protocol
 from kith_client.errors import ServerRefused
 from kith_client.transport import HomeServer
 from kith_protocol.errors import KithError, Refused
-from kith_protocol.linking import LINK_LIFETIME, LinkMachine, LinkRole, LinkState
+from kith_protocol.linking import LINK_LIFETIME, LinkEnd, LinkMachine, LinkRole, LinkState, LinkStatement
+from kith_protocol.suite import NONCE_BYTES
 from kith_protocol.wire import Purpose
 
 ENTROPY_BYTES: Final = 32
@@ -27,6 +28,9 @@ PROGRAM_SECONDS: Final = 30.0
 """In which a message has to come behind which no person is."""
 READ_SECONDS: Final = 20.0
 """In which the other side has to say that it read the last message."""
+ARRIVAL_SECONDS: Final = 30.0
+"""How long the other side has to say that the last message has come."""
+_ARRIVED: Final = b"\x00"
 SIDES: Final = {LinkRole.SHOWS: "a", LinkRole.TYPES: "b"}
 
 
@@ -80,11 +84,18 @@ class AtRendezvous:
             await self._server.leave_message(self._purpose, self._nameplate, self._mine, index, message)
 
     async def fetch(self, index: int) -> bytes | None:
-        with _gone_where_not_found():
-            message = await self._server.await_message(self._purpose, self._nameplate, self._theirs, index, _POLL)
+        message = await self._look(index, _POLL)
         if message is None:
             await asyncio.sleep(_PAUSE)
         return message
+
+    async def look(self, index: int) -> bytes | None:
+        """As `fetch`, without waiting."""
+        return await self._look(index, 0)
+
+    async def _look(self, index: int, wait: int) -> bytes | None:
+        with _gone_where_not_found():
+            return await self._server.await_message(self._purpose, self._nameplate, self._theirs, index, wait)
 
     def close(self) -> None:
         """Nothing is held."""
@@ -148,7 +159,15 @@ class Line:
 
     async def acknowledge(self) -> None:
         """Says that the last message has come, so that the other side may clear the place."""
-        await self.write(b"\x00")
+        await self.write(_ARRIVED)
+
+    async def has_arrived(self) -> bool:
+        """Whether the other side said `acknowledge`; it has half a minute for it."""
+        try:
+            async with asyncio.timeout(ARRIVAL_SECONDS):
+                return await self.read() == _ARRIVED
+        except (KithError, TimeoutError):
+            return False
 
     async def wait_until_read(self) -> None:
         """Waits for the other side's `acknowledge`; goes on without it after a while."""
@@ -165,6 +184,29 @@ class Line:
             with suppress(KithError, TimeoutError):
                 async with asyncio.timeout(PROGRAM_SECONDS):
                     await self.write(b"\x00")
+            raise
+
+    async def say(self, message: LinkStatement) -> None:
+        """Sends a statement, where the line is open."""
+        if self.machine.state is LinkState.OPEN:
+            await self.write(self.machine.seal(message, nonce=os.urandom(NONCE_BYTES)))
+
+    async def end(self, *, patient: bool = True) -> None:
+        """Says that this side goes no further, and lets the other read it before the code is burned."""
+        if self.machine.state is not LinkState.OPEN:
+            return
+        with suppress(KithError):
+            await self.say(LinkEnd())
+            if patient:
+                await self.wait_until_read()
+
+    @asynccontextmanager
+    async def ending(self) -> AsyncIterator[None]:
+        """Whatever goes wrong on this side, the other one hears that it is over, and need not wait in vain."""
+        try:
+            yield
+        except BaseException as error:
+            await self.end(patient=isinstance(error, KithError))
             raise
 
 

@@ -151,15 +151,15 @@ class MeetReady(Statement, frozen=True):
             raise DecodingError("A persona statement is too long.")
 
 
-class MeetEnd(Statement, frozen=True):
+class LinkEnd(Statement, frozen=True):
     """Either side: I go no further. It does not say why."""
 
 
-LinkStatement = JoinRequest | JoinGrant | MeetInvite | MeetReady | MeetEnd
-LinkMessage = TypeVar("LinkMessage", JoinRequest, JoinGrant, MeetInvite, MeetReady, MeetEnd)
+LinkStatement = JoinRequest | JoinGrant | MeetInvite | MeetReady | LinkEnd
+LinkMessage = TypeVar("LinkMessage", JoinRequest, JoinGrant, MeetInvite, MeetReady, LinkEnd)
 
 
-_END: Final = encode(MeetEnd())
+_END: Final = encode(LinkEnd())
 
 # The machine
 
@@ -258,13 +258,13 @@ class LinkMachine:
 
     def open(self, raw: bytes, kind: type[LinkMessage]) -> LinkMessage:
         """Decrypts the other side's next message. Raises `Refused` (`link-burned`) where anything is wrong, and
-        `link-declined` for a `MeetEnd` in the place of another kind."""
+        `link-declined` for a `LinkEnd` in the place of another kind."""
         self._step(LinkEvent.RECEIVED if self._received < MAX_MESSAGES else LinkEvent.FAILED)
         self._received += 1
         key = self._message_key(self._other)
         try:
             plain = unpad(decrypt(key, labels.LINK_MESSAGE, _count(self._received), raw))
-            if plain == _END and kind is not MeetEnd:
+            if plain == _END and kind is not LinkEnd:
                 self.burn()
                 raise Refused("link-declined", "The other side ended it. Nothing was kept.")
             return decode(plain, kind)

@@ -122,12 +122,65 @@ async def test_a_device_that_the_person_declines_is_not_added(scene: Scene, tmp_
     async def no(_name: str) -> bool:
         return False
 
-    await _nobody_is_added(scene, tmp_path, confirm=no, code="link-declined")
+    old, new = await _nobody_is_added(scene, tmp_path, confirm=no, code="link-declined")
+    assert str(old) == "The device was not added."
+    assert str(new) == "The other device said no, or was stopped. Nothing was kept."
 
 
-async def test_a_new_device_cannot_ask_to_be_the_paper_key(scene: Scene) -> None:
+async def test_a_device_that_was_stopped_while_the_person_was_asked_is_not_added(scene: Scene, tmp_path: Path) -> None:
+    """Else a device would stand in the address book that does not exist."""
+    laptop, shown, asked, stopped = scene.laptop, asyncio.Queue[str](), asyncio.Event(), asyncio.Event()
+
+    async def slowly(_name: str) -> bool:
+        asked.set()
+        await stopped.wait()
+        return True
+
+    async def join() -> None:
+        await join_vault(Home(tmp_path / "new"), await shown.get(), scene.site.url, "new")
+
+    joining = asyncio.create_task(join())
+    adding = asyncio.create_task(add_device(laptop.vault, laptop.server, shown.put, slowly))
+    await asked.wait()
+    joining.cancel()  # as Ctrl-C does
+    await asyncio.gather(joining, return_exceptions=True)
+    assert joining.cancelled()
+    stopped.set()
+    with pytest.raises(Refused, match="was stopped meanwhile") as raised:
+        await adding
+    assert raised.value.code == "link-declined"
+    await _still_the_same_members(scene)
+
+
+@pytest.mark.parametrize("says", [b"", b"\x00", b"\x01"])
+async def test_a_device_that_is_added_and_does_not_say_that_it_is_there_is_told_of(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch, says: bytes
+) -> None:
+    """It went away after the commit: in silence, or with an end."""
+    monkeypatch.setattr("kith_client.line.ARRIVAL_SECONDS", 1.0)
+    laptop, shown = scene.laptop, asyncio.Queue[str]()
+
+    async def goes_away() -> None:
+        code = parse_code(await shown.get())
+        line = Line(
+            AtRendezvous(laptop.server, Purpose.DEVICE, code.nameplate, LinkRole.TYPES),
+            LinkMachine(LinkRole.TYPES, code, _host(scene)),
+        )
+        await line.agree()
+        await line.say(JoinRequest(new_member(MemberKind.DEVICE).public, "phone"))
+        await line.read()
+        if says:
+            await line.write(says)
+
+    added, _ = await asyncio.gather(add_device(laptop.vault, laptop.server, shown.put, _yes), goes_away())
+    assert added == linking.Added("phone", arrived=says == b"\x00")
+
+
+async def test_a_new_device_cannot_ask_to_be_the_paper_key(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
     """A true code in the hands of a program that asks for more than a device gets."""
     laptop, shown = scene.laptop, asyncio.Queue[str]()
+
+    monkeypatch.setattr("kith_client.line.READ_SECONDS", 0.2)  # nobody reads the end here
 
     async def greedy() -> None:
         code = parse_code(await shown.get())
@@ -273,7 +326,8 @@ async def _nobody_is_added(
     folder: Path,
     confirm: linking.Confirm | None = None,
     code: str = "link-burned",
-) -> None:
+) -> list[BaseException]:
+    """What the old and the new device were told."""
     laptop, shown = scene.laptop, asyncio.Queue[str]()
 
     async def join() -> None:
@@ -292,6 +346,7 @@ async def _nobody_is_added(
     assert code in [getattr(result, "code", "") for result in results]
     assert not Home(folder / "new").exists
     await _still_the_same_members(scene)
+    return [result for result in results if isinstance(result, KithError)]
 
 
 async def _still_the_same_members(scene: Scene) -> None:

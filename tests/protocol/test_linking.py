@@ -20,11 +20,11 @@ from kith_protocol.linking import (
     TRANSITIONS,
     JoinGrant,
     JoinRequest,
+    LinkEnd,
     LinkEvent,
     LinkMachine,
     LinkRole,
     LinkState,
-    MeetEnd,
     MeetInvite,
     MeetReady,
     Purpose,
@@ -189,10 +189,10 @@ def test_two_people_with_one_code_pass_an_invite_on() -> None:
     assert types.open(sealed, MeetInvite).invite.secret == fixed("invite")
     bob = persona_of("bob")
     ready = MeetReady(bob.raw, "Bob", types.prove(bob, "Bob"))
-    sent = [types.seal(ready, nonce=NONCE), types.seal(MeetEnd(), nonce=NONCE)]
+    sent = [types.seal(ready, nonce=NONCE), types.seal(LinkEnd(), nonce=NONCE)]
     assert {len(each) for each in (sealed, *sent)} == {MEET_MESSAGE_BYTES}, "an end looks like everything else"
     assert shows.open(sent[0], MeetReady) == ready
-    assert shows.open(sent[1], MeetEnd) == MeetEnd()
+    assert shows.open(sent[1], LinkEnd) == LinkEnd()
     shows.check_proof(persona_statement(bob), "Bob", ready.proof)
 
 
@@ -221,7 +221,7 @@ def test_nothing_is_proven_before_both_showed_that_they_know_the_code() -> None:
 def test_whoever_goes_no_further_says_so_in_the_place_of_any_message() -> None:
     old, new = linked()
     with pytest.raises(Refused) as caught:
-        old.open(new.seal(MeetEnd(), nonce=NONCE), MeetReady)
+        old.open(new.seal(LinkEnd(), nonce=NONCE), MeetReady)
     assert (caught.value.code, old.state) == ("link-declined", LinkState.BURNED)
 
 

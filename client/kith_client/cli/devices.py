@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shlex
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -71,8 +72,14 @@ async def device_add(vault: Vault, server: HomeServer, out: Output, qr: str | No
             await write_picture(code, qr)
         _show_code(out, server.url, code, qr)
 
-    name = await add_device(vault, server, show, agree, as_qr=qr is not None)
-    out.message(f"'{name}' is a device of this address book now.")
+    added = await add_device(vault, server, show, agree, as_qr=qr is not None)
+    if added.arrived:
+        out.message(f"'{added.name}' is a device of this address book now.")
+    else:
+        out.warn(
+            f"'{added.name}' was added, but did not say that it is there. If it was given up: "
+            f"kith device remove {shlex.quote(added.name)}"
+        )
 
 
 def _show_code(out: Output, url: str, code: str, qr: str | None) -> None:

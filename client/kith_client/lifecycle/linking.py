@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
 
@@ -18,7 +19,7 @@ from kith_client.errors import HeadMoved
 from kith_client.lifecycle.fetching import fetch_vault
 from kith_client.lifecycle.removing import remove_device as remove_device
 from kith_client.lifecycle.setup import check_unused, keep_keys, new_device, new_home
-from kith_client.line import AtRendezvous, Line, ten_minutes
+from kith_client.line import PROGRAM_SECONDS, AtRendezvous, Line, ten_minutes
 from kith_client.online import signed_in
 from kith_client.stamp import Contents, Edit, the_one
 from kith_client.store.home import Home
@@ -36,15 +37,17 @@ from kith_protocol.encoding import decode
 from kith_protocol.errors import Alarm, AlarmCode, KithError, Refused
 from kith_protocol.host import host_of_url
 from kith_protocol.link_code import CODE_RANDOM_BYTES, QR_RANDOM_BYTES, LinkCode, parse_code, qr_code, spoken_code
-from kith_protocol.linking import JoinGrant, JoinRequest, LinkMachine, LinkRole
+from kith_protocol.linking import JoinGrant, JoinRequest, LinkMachine, LinkRole, LinkState
 from kith_protocol.member import Member, MemberKind
 from kith_protocol.persona import PersonaStatement, SignedPersona
 from kith_protocol.server_statement import verify_server_statement
-from kith_protocol.suite import NONCE_BYTES
 from kith_protocol.wire import Purpose
 
 _TRIES: Final = 5
 """Commits tried while other devices write."""
+
+_AFTER_REQUEST: Final = 3
+"""Number of the message of the new device after its request: the grant has come, or it goes no further."""
 
 _TRY_AGAIN: Final = (
     "This device was added already, but has no address book yet: on the other device remove it (see 'kith device' and "
@@ -71,6 +74,15 @@ class DeviceInfo:
     last_commit: int
     """Number of the last commit that it wrote."""
     this: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Added:
+    """A device that is a member now."""
+
+    name: str
+    arrived: bool
+    """Whether it said that it heard of it."""
 
 
 async def list_devices(vault: Vault, chain: Chain | None = None) -> list[DeviceInfo]:
@@ -100,8 +112,10 @@ def removed_devices(vault: Vault, chain: Chain) -> list[DeviceInfo]:
     return [DeviceInfo(id_, device_name(vault.contents, id_), last, 0, 0, 0, False) for id_ in gone]
 
 
-async def add_device(vault: Vault, server: HomeServer, show: ShowCode, confirm: Confirm, *, as_qr: bool = False) -> str:
-    """Shows a code, waits up to ten minutes for the new device, and adds it when the person agrees. Its name.
+async def add_device(
+    vault: Vault, server: HomeServer, show: ShowCode, confirm: Confirm, *, as_qr: bool = False
+) -> Added:
+    """Shows a code, waits up to ten minutes for the new device, and adds it when the person agrees.
 
     The code is three words, or with `as_qr` the text of a QR code, which also says where the server is.
 
@@ -113,29 +127,33 @@ async def add_device(vault: Vault, server: HomeServer, show: ShowCode, confirm: 
         code = qr_code(server.host, nameplate, os.urandom(QR_RANDOM_BYTES))
     else:
         code = spoken_code(nameplate, os.urandom(CODE_RANDOM_BYTES))
-    line = _line(server, code, LinkRole.SHOWS)
+    carrier, line = _line(server, code, LinkRole.SHOWS)
     try:
-        async with ten_minutes():
+        async with ten_minutes(), line.ending():
             async with vault.resting():  # people look something up while they wait for the other device
                 await show(code.text)
                 await line.agree()
                 request = line.machine.open(await line.read(), JoinRequest)
                 if not await confirm(request.name):
                     raise Refused("link-declined", "The device was not added.")
+            if await carrier.look(_AFTER_REQUEST) is not None:
+                raise Refused("link-declined", "The new device was stopped meanwhile. It was not added.")
             await _commit_device(vault, server, request)
-            grant = JoinGrant(
-                server.url,
-                vault.device.fingerprint,
-                vault.id,
-                vault.chain.number,
-                vault.chain.head,
-                own_person(vault.contents),
-            )
-            await line.write(line.machine.seal(grant, nonce=os.urandom(NONCE_BYTES)))
-            await line.wait_until_read()
+        arrived = await _grant(vault, server, line)
     finally:
         await server.burn_rendezvous(Purpose.DEVICE, nameplate)
-    return request.name
+    return Added(request.name, arrived)
+
+
+async def _grant(vault: Vault, server: HomeServer, line: Line) -> bool:
+    """Tells the new device that it is added, and where; whether it heard of it."""
+    home, chain = vault.device, vault.chain
+    person = own_person(vault.contents)
+    try:
+        await line.say(JoinGrant(server.url, home.fingerprint, vault.id, chain.number, chain.head, person))
+    except KithError:  # it is added: whoever asks has to hear that, and not of the connection
+        return False
+    return await line.has_arrived()
 
 
 async def join_vault(
@@ -150,25 +168,14 @@ async def join_vault(
 ) -> Vault:
     """Makes this device a member by the code that another one shows, and fetches the vault. The opened vault.
 
-    `url` is the home server's; the text of a QR code says it. Raises `Refused` (`link-server`, `link-mismatch`).
+    `url` is the home server's; the text of a QR code says it. Raises `Refused` (`link-server`, `link-mismatch`,
+    `link-declined`).
     """
     check_unused(home)
     code = parse_code(code_text)
     async with HomeServer.connect(_where(code, url)) as server:
         device = new_device()
-        line = _line(server, code, LinkRole.TYPES)
-        try:
-            async with ten_minutes():
-                await line.agree()
-                request = JoinRequest(device.public, device_name)
-                await line.write(line.machine.seal(request, nonce=os.urandom(NONCE_BYTES)))
-                grant = line.machine.open(await line.read(), JoinGrant)
-                await line.acknowledge()
-        except KithError:
-            await server.burn_rendezvous(
-                Purpose.DEVICE, code.nameplate
-            )  # so that the other device need not wait in vain
-            raise
+        grant = await _ask_to_join(server, code, JoinRequest(device.public, device_name))
         keys = DeviceKeys(server.url, grant.fingerprint, grant.vault, device.sign.seed, device.seal.seed)
         try:
             await _bring(home, server, keys, grant, passphrase, clock, progress)
@@ -176,6 +183,32 @@ async def join_vault(
             error.args = (f"{error} {_TRY_AGAIN}",)  # whatever it is, this is what helps
             raise
     return await Vault.open(home, lambda: passphrase or "", clock)
+
+
+async def _ask_to_join(server: HomeServer, code: LinkCode, request: JoinRequest) -> JoinGrant:
+    _, line = _line(server, code, LinkRole.TYPES)
+    try:
+        async with ten_minutes():
+            await line.agree()
+            await line.say(request)
+            grant = line.machine.open(await line.read(), JoinGrant)
+            await line.acknowledge()
+    except BaseException as error:
+        await _leave(server, code, line)
+        if isinstance(error, Refused) and error.code == "link-declined":
+            raise Refused("link-declined", "The other device said no, or was stopped. Nothing was kept.") from None
+        raise
+    return grant
+
+
+async def _leave(server: HomeServer, code: LinkCode, line: Line) -> None:
+    """The other device need not wait in vain, and adds nobody who has gone."""
+    if line.machine.state is LinkState.OPEN:
+        await line.end(patient=False)  # the other one burns the code when it has read this
+        return
+    with suppress(KithError, TimeoutError):
+        async with asyncio.timeout(PROGRAM_SECONDS):
+            await server.burn_rendezvous(Purpose.DEVICE, code.nameplate)
 
 
 def _where(code: LinkCode, url: str | None) -> str:
@@ -218,11 +251,9 @@ async def _bring(
         await keep_keys(home, keys, passphrase)
 
 
-def _line(server: HomeServer, code: LinkCode, role: LinkRole) -> Line:
-    return Line(
-        AtRendezvous(server, Purpose.DEVICE, code.nameplate, role),
-        LinkMachine(role, code, server.host, Purpose.DEVICE),
-    )
+def _line(server: HomeServer, code: LinkCode, role: LinkRole) -> tuple[AtRendezvous, Line]:
+    carrier = AtRendezvous(server, Purpose.DEVICE, code.nameplate, role)
+    return carrier, Line(carrier, LinkMachine(role, code, server.host, Purpose.DEVICE))
 
 
 async def _commit_device(vault: Vault, server: HomeServer, request: JoinRequest) -> None:

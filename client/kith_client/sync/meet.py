@@ -32,7 +32,7 @@ from kith_client.vault import Event, Vault
 from kith_protocol.errors import KithError, Refused
 from kith_protocol.invite import Invite, OpenedGreeting, OwnInvite, open_greeting, seal_greeting
 from kith_protocol.link_code import LinkCode
-from kith_protocol.linking import LinkState, LinkStatement, MeetEnd, MeetInvite, MeetReady
+from kith_protocol.linking import MeetInvite, MeetReady
 from kith_protocol.suite import NONCE_BYTES
 
 WORK_SECONDS: Final = 60.0
@@ -121,7 +121,7 @@ async def _offer(line: Line, vault: Vault, own: OwnInvite, confirm: Confirm, wis
     """Says who I am, hears who the other is, and asks the person."""
     await line.agree()
     me = records.own_persona(vault.contents)
-    await _say(line, await asyncio.to_thread(meeting.invitation, own, line.machine, me))
+    await line.say(await asyncio.to_thread(meeting.invitation, own, line.machine, me))
     await line.write(await asyncio.to_thread(seal_greeting, own, nonce=os.urandom(NONCE_BYTES)))
     ready = line.machine.open(await line.read(), MeetReady)
     them = await asyncio.to_thread(meeting.proven, ready, line.machine)
@@ -137,7 +137,7 @@ async def _finish(
         offered = own, answer, _place(vault), wishes
         met = await asyncio.to_thread(meeting.finish_offer, vault.contents, vault.stamp(), *offered)
     except KithError as error:
-        await _end(line)
+        await line.end()
         raise (gone() if isinstance(error, DOES_NOT_OPEN) else error) from None
     await _keep(vault, home, met.edit)
     with suppress(KithError):  # it is kept: else the next sync brings the finish by mail
@@ -214,31 +214,15 @@ def _broken_off() -> Refused:
 
 
 async def _consent(line: Line, vault: Vault, them: Them, confirm: Confirm, wishes: Wishes) -> None:
-    """Says `MeetReady` where nothing stands against it and the person agrees, else `MeetEnd`."""
-    try:
+    """Says `MeetReady` where nothing stands against it and the person agrees, else `LinkEnd`."""
+    async with line.ending():
         me = await asyncio.to_thread(meeting.myself, vault.contents, line.machine)
         if them.persona.person == records.own_persona(vault.contents).person:
             raise Refused("self-invite", "This is your own code: type it on somebody else's device.")
         check_person(vault.contents, vault.stamp(), them.persona.person, them.persona.number, wishes.contact)
         if not await confirm(them.name):
             raise Refused("link-declined", "You declined. Nothing was kept.")
-    except BaseException as error:  # the other should not wait for somebody who left
-        await _end(line, patient=isinstance(error, KithError))
-        raise
-    await _say(line, me)
-
-
-async def _end(line: Line, *, patient: bool = True) -> None:
-    """Says that this side goes no further, and lets the other read it before the code is burned."""
-    with suppress(KithError):
-        await _say(line, MeetEnd())
-        if patient:
-            await line.wait_until_read()
-
-
-async def _say(line: Line, message: LinkStatement) -> None:
-    if line.machine.state is LinkState.OPEN:
-        await line.write(line.machine.seal(message, nonce=os.urandom(NONCE_BYTES)))
+    await line.say(me)
 
 
 async def _fresh(vault: Vault, home: HomeServer | None) -> HomeServer | None:

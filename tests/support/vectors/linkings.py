@@ -11,10 +11,10 @@ from kith_protocol.link_code import LinkCode, spoken_code
 from kith_protocol.linking import (
     JoinGrant,
     JoinRequest,
+    LinkEnd,
     LinkMachine,
     LinkRole,
     LinkStatement,
-    MeetEnd,
     MeetInvite,
     Purpose,
 )
@@ -132,7 +132,7 @@ def meetings(tape: Tape) -> Iterator[Vector]:
     yield from _proofs(tape)
     pair = Pair(purpose=meet, shown=meet)
     yield vector("invited", "The invite of the one who shows the code.", MEET, None)
-    yield vector("ended", "In its place: this side goes no further.", MeetEnd(), "link-declined")
+    yield vector("ended", "In its place: this side goes no further.", LinkEnd(), "link-declined")
     yield vector("of-a-device", "A grant, as if a device were added.", GRANT)
     yield vector("altered", "One bit of the invite was changed.", flip(pair.grant(MEET), -1))
     yield vector(
