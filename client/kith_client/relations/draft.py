@@ -55,8 +55,10 @@ class Draft:
         del self.contents[record]
         self._touched.add(record)
 
-    def tell(self, kind: str, about: bytes, text: str, *, at_most: int = MAX_TOLD) -> bool:
+    def tell(self, kind: str, about: bytes, text: str, *, code: str | None = None, at_most: int = MAX_TOLD) -> bool:
         """Leaves the person an issue about a record; False where it, or enough of them, is there already.
+
+        `code` is for `untell`, where something that comes later can settle the issue.
 
         Bounded, because whoever holds an invite or is a peer can cause them as often as they like.
         """
@@ -70,8 +72,14 @@ class Draft:
         if text in told or len(told) >= at_most:
             return False
         told.append(text)
-        self.add("issue", {"kind": kind, "text": text, "at": self.stamp.now, "about": about})
+        self.add("issue", {"kind": kind, "text": text, "at": self.stamp.now, "about": about, "code": code})
         return True
+
+    def untell(self, code: str, about: bytes) -> None:
+        """Settles the issues with this code about a record."""
+        for record, content in of_kind(self.contents, "issue").items():
+            if content.value("code") == code and content.value("about") == about:
+                self.remove(record)
 
     def keep_told(self, record: bytes, kind: str, about: bytes, text: str) -> bool:
         """One issue with an id of its own that is brought up to date; False where it says so already.

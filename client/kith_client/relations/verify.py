@@ -16,6 +16,7 @@ from kith_protocol.relationship import Trust
 from kith_protocol.suite import equal
 
 DIGITS = 60
+_DIFFERS = "safety-number-differs"
 
 
 class NumbersDiffer(Refused):
@@ -23,10 +24,11 @@ class NumbersDiffer(Refused):
 
     def __init__(self, edit: Edit, blame: str = "") -> None:
         text = (
-            "The numbers differ: somebody may sit between you, or the other began anew. Do not share anything with "
+            "The numbers differ, so the peer counts as unverified again. Before anything else read all 60 digits once "
+            "more. If they still differ, somebody may sit between you, or the other began anew: share nothing with "
             "this peer before you know why."
         )
-        super().__init__("safety-number-differs", text)
+        super().__init__(_DIFFERS, text)
         self.edit = edit
         """What has to be remembered of it: the peer is unverified, and an issue is left."""
         self.shown = f"{text} {blame}".rstrip()
@@ -43,7 +45,7 @@ def safety_number_of(contents: Contents, peer: bytes) -> str:
 
 
 def mark_verified(contents: Contents, stamp: Stamp, peer: bytes, number: str) -> Edit:
-    """Remembers that both read the same number; spaces and hyphens do not count.
+    """Remembers that both read the same number; spaces and hyphens do not count. An earlier mismatch is settled.
 
     Raises `Refused` (`safety-number` where it has not 60 digits), `NumbersDiffer`, whose edit is to be applied.
     """
@@ -55,6 +57,7 @@ def mark_verified(contents: Contents, stamp: Stamp, peer: bytes, number: str) ->
     trust = raised(records.peer_at(contents, peer).trust, Trust.VERIFIED.value)
     draft = Draft(contents, stamp)
     draft.change(peer, {"trust": trust})
+    draft.untell(_DIFFERS, peer)
     return draft.edit
 
 
@@ -83,8 +86,9 @@ def _distrust(contents: Contents, stamp: Stamp, peer: bytes) -> tuple[Edit, str]
     draft.change(peer, {"trust": Trust.UNVERIFIED.value})
     name = Layers(contents).peer_names(peer)[0]
     text = (
-        f"The safety number that {name} reads out is another one than yours: somebody may sit between you, or {name} "
-        "began anew. Until you know why, share nothing. 'kith forget' ends the relationship."
+        f"The safety number of {name} was another one than yours. Read all 60 digits once more: an agreement settles "
+        f"this. If they still differ, somebody may sit between you, or {name} began anew. Until you know why, share "
+        "nothing. 'kith forget' ends the relationship."
     )
-    draft.tell("alarm", peer, f"{text} {blame}".rstrip())
+    draft.tell("alarm", peer, f"{text} {blame}".rstrip(), code=_DIFFERS)
     return draft.edit, blame

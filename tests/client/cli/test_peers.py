@@ -9,6 +9,7 @@ import pytest
 
 from kith_client.book.layers import peer_id
 from kith_client.qr import read_qr, write_png
+from kith_client.relations.draft import Draft
 from kith_client.relations.verify import mark_verified_by_code, safety_code_of, safety_number_of
 from kith_protocol.codes import safety_code
 from kith_protocol.content import Content
@@ -240,12 +241,13 @@ def test_safety_numbers_are_compared(anna: Kith, connected: World) -> None:
     assert anna.fail("verify", "bob", "--number", wrong)[0] == "safety-number-differs"
     assert anna.do("verify", "bob", "--number", "-", given=number + "\n")["trust"] == "verified"
     assert anna.do("peers")["peers"][0]["trust"] == "verified"
-    assert len(anna.do("issues")["issues"]) == 1, "of the first comparison"
+    assert anna.do("issues")["issues"] == [], "the agreement settles what the first comparison left"
     assert anna.fail("verify", "bob", "--number", wrong)[0] == "safety-number-differs"
     assert anna.do("peers")["peers"][0]["trust"] == "unverified", "a mismatch is remembered"
     (issue,) = anna.do("issues")["issues"]
     assert issue["kind"] == "alarm"
     assert "safety number" in issue["text"]
+    assert "Read all 60 digits once more" in issue["text"]
     assert any("another safety number" in event["what"] for event in anna.do("log")["events"])
     anna.book = MemoryBook(records=dict(connected["bob"].contents))
     assert anna.do("verify", "anna")["safety_number"] == number
@@ -337,6 +339,20 @@ def test_a_photograph_of_another_screen_is_what_other_digits_are(anna: Kith, tmp
     assert anna.fail("verify", "bob", "--number", "1" * 60)[0] == "safety-number-differs"
     assert [issue["text"] for issue in anna.do("issues")["issues"]] == by_photo
     assert anna.do("peers")["peers"][0]["trust"] == "unverified"
+
+
+def test_an_agreement_settles_the_mismatch_of_this_peer_and_no_other_alarm(
+    anna: Kith, connected: World, tmp_path: Path
+) -> None:
+    assert anna.fail("verify", "bob", "--number", "1" * 60)[0] == "safety-number-differs"
+    draft = Draft(anna.book.contents, anna.book.stamp())
+    bob = connected["anna"].peer_named("Bob Klein")
+    draft.tell("alarm", bob, "Bob put two different things into one place.")
+    draft.tell("alarm", bytes(16), "Another peer's numbers differed.", code="safety-number-differs")
+    anna.book.put({record: content for record, content in draft.edit.items() if content is not None})
+    anna.do("verify", "bob", "--photo", screen(connected["bob"], "Anna Beck", tmp_path))
+    texts = {issue["text"] for issue in anna.do("issues")["issues"]}
+    assert texts == {"Bob put two different things into one place.", "Another peer's numbers differed."}
 
 
 def test_a_true_number_under_another_persons_id_is_refused(anna: Kith, connected: World, tmp_path: Path) -> None:
