@@ -9,24 +9,19 @@ from typing import Final
 from kith_client.book.layers import Layers
 from kith_client.relations import records
 from kith_client.relations.draft import Draft
-from kith_client.relations.guardians.splits import SPLIT
 from kith_client.relations.homes import Place
 from kith_client.relations.records import InviteState
 from kith_client.relations.theft.decided import Version
 from kith_client.relations.theft.home import settled_at
 from kith_client.relations.theft.personas import renewed
 from kith_client.relations.theft.undoing import Undone, undo
-from kith_client.stamp import Contents, Edit, Stamp, of_kind, overlay
+from kith_client.stamp import Contents, Edit, Stamp, overlay
 from kith_protocol.content import Content
 from kith_protocol.relationship import RelationshipState
 from kith_protocol.suite import HybridSignKey
 
 _NAMED: Final = 30
 """Names in a sentence; a thief may have made very many."""
-_GUARDIANS: Final = (
-    "The thief could tell your guardians that they are none any more: make a new split of your phrase with "
-    "'kith guardians add', and name those who are to be."
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,8 +56,6 @@ def after_theft(
             draft.change(invite.id, {"state": InviteState.REVOKED.value})
     persona = renewed(contents, _written(histories), stamp, root)
     text = _text(left, undone)
-    if of_kind(contents, SPLIT) or of_kind(left, SPLIT):
-        text += f" {_GUARDIANS}"
     if home:
         text += f" A removed device had said that the address book lives elsewhere; it lives on {place.host}."
     if len(draft.edit):

@@ -20,8 +20,9 @@ from kith_protocol.content import Content
 from kith_protocol.relationship import Trust
 
 DECIDED: Final = frozenset({"peer", "circle", HOME, HANDLE, SERVER, SPLIT, GUARDING})
-_NEVER_BY_A_THIEF: Final = frozenset({HOME, SERVER, SPLIT})
-"""Kinds of which a record that came about on a removed device goes."""
+_NEVER_BY_A_THIEF: Final = frozenset({HOME, SERVER})
+"""Kinds of which a record that came about on a removed device goes. A split stays: the root signed it, or it counts for
+nothing."""
 
 
 class Version(Protocol):
