@@ -19,6 +19,8 @@ LIFETIME: Final = 10 * 60 * 1000
 """Milliseconds."""
 OPEN_PER_VAULT: Final = 3
 OPEN: Final = 5000
+MEMORY: Final = 64 * 1024 * 1024
+"""Bytes of all messages together: much more than people who meet leave, much less than all nameplates could hold."""
 WAITERS_PER_NAMEPLATE: Final = 8
 WAITERS: Final = 500
 SIDES: Final = ("a", "b")
@@ -43,6 +45,11 @@ class _Meeting:
     waiters: int = 0
     burnt: bool = False
 
+    @property
+    def size(self) -> int:
+        """Bytes of its messages."""
+        return sum(map(len, self.messages.values()))
+
 
 def knows_not(error: HttpRefusal) -> bool:
     """Whether a nameplate was refused because there is no meeting of that purpose under it."""
@@ -56,6 +63,8 @@ class Rendezvous:
         self._clock = clock
         self._meetings: dict[str, _Meeting] = {}
         self._waiters = 0
+        self._held = 0
+        """Bytes of all messages together."""
         self._closed = False
 
     def open(self, vault: bytes, purpose: Purpose) -> Nameplate:
@@ -73,10 +82,12 @@ class Rendezvous:
         return Nameplate(name, expires)
 
     def put(self, purpose: Purpose, nameplate: str, side: str, index: int, message: bytes) -> None:
-        """Leaves a message, once; the same again changes nothing. Raises `HttpRefusal` 404, 409 or 413."""
+        """Leaves a message, once; the same again changes nothing. Raises `HttpRefusal` 404, 409 or 413, `Busy`."""
         meeting = self._find(purpose, nameplate)
         if len(message) > MAX_RENDEZVOUS_BYTES:
             raise HttpRefusal(413, "limit-exceeded", f"A message has at most {MAX_RENDEZVOUS_BYTES} bytes.")
+        if (side, index) not in meeting.messages:
+            self._hold(len(message))
         if meeting.messages.setdefault((side, index), message) != message:
             raise HttpRefusal(409, "taken", "There is another message in this place.")
         self._wake(meeting)
@@ -100,6 +111,7 @@ class Rendezvous:
         """Ends a meeting; its nameplate is not given away again before it would have expired."""
         meeting = self._find(purpose, nameplate)
         meeting.burnt = True
+        self._held -= meeting.size
         meeting.messages.clear()
         self._wake(meeting)
 
@@ -140,6 +152,15 @@ class Rendezvous:
     def _forget_expired(self) -> None:
         now = self._clock()
         self._meetings = {name: meeting for name, meeting in self._meetings.items() if meeting.expires > now}
+        self._held = sum(meeting.size for meeting in self._meetings.values())
+
+    def _hold(self, size: int) -> None:
+        """Raises `Busy` where all messages together would have more than `MEMORY`."""
+        if self._held + size > MEMORY:
+            self._forget_expired()
+        if self._held + size > MEMORY:
+            raise Busy
+        self._held += size
 
     def _fresh_name(self) -> str:
         while True:

@@ -157,3 +157,23 @@ async def test_a_code_for_one_purpose_is_refused_at_the_other_before_anything_is
     assert await server.call("GET", f"/v1/rendezvous/meet/{name}/b/0") == b""
     with pytest.raises(Refusal, match="404"):
         await server.call("GET", f"/v1/rendezvous/other/{name}/b/0")
+
+
+def test_all_messages_together_have_a_bound_and_make_room_when_their_time_is_over(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(rendezvous, "MEMORY", 100)
+    clock = Clock()
+    places = rendezvous.Rendezvous(clock)
+    first, second = (places.open(bytes([n]) * 32, Purpose.MEET).nameplate for n in (1, 2))
+    places.put(Purpose.MEET, first, "a", 0, bytes(60))
+    places.put(Purpose.MEET, first, "a", 0, bytes(60))
+    with pytest.raises(Busy):
+        places.put(Purpose.MEET, second, "a", 0, bytes(60))
+    places.burn(Purpose.MEET, first)
+    places.put(Purpose.MEET, second, "a", 0, bytes(60))
+    with pytest.raises(Busy):
+        places.put(Purpose.MEET, second, "b", 0, bytes(60))
+    clock.now += rendezvous.LIFETIME + 1
+    third = places.open(bytes(32), Purpose.MEET).nameplate
+    places.put(Purpose.MEET, third, "a", 0, bytes(100))
