@@ -22,7 +22,9 @@ if TYPE_CHECKING:
 MAX_FILE_BYTES: Final = 32 * 1024 * 1024
 """Of a picture: the largest that telephones make have about 25 MB."""
 MAX_PIXELS: Final = 64_000_000
-"""Of a picture, known before it is decoded: 64 MB of memory as grey values."""
+"""Of a JPEG, as telephones make them, known before it is decoded. It is decoded to grey values at once, a byte each."""
+MAX_OTHER_PIXELS: Final = 16_000_000
+"""Of the other formats: their decoders hold all colours, several times over, and a few bytes can name any size."""
 FORMATS: Final = ("PNG", "JPEG", "WEBP")
 PICTURE_SUFFIXES: Final = (".png", ".jpg", ".jpeg", ".webp")
 
@@ -139,19 +141,21 @@ def _grey(raw: bytes, name: str) -> Image:
     """The picture as grey values. Only its header is read before its size is known to be bearable."""
     from PIL import Image
 
+    most = MAX_PIXELS
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Pillow's own, looser bound warns before it refuses
             image = Image.open(io.BytesIO(raw), formats=FORMATS)
         width, height = image.size
-        if width * height <= MAX_PIXELS:
+        most = MAX_PIXELS if image.format == "JPEG" else MAX_OTHER_PIXELS
+        if width * height <= most:
             image.draft("L", image.size)
             return _on_white(image)
     except Image.DecompressionBombError:
         pass
     except Exception:  # noqa: BLE001  # decoders raise whatever they like over a damaged file
         raise NoPicture(f"{name} is no picture in PNG, JPEG or WebP, or it is damaged.") from None
-    raise NoPicture(f"{name} has more than {MAX_PIXELS // 10**6} million pixels. Make the picture smaller.")
+    raise NoPicture(f"{name} has more than {most // 10**6} million pixels. Make the picture smaller.")
 
 
 def _on_white(image: Image) -> Image:
