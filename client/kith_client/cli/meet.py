@@ -54,8 +54,8 @@ async def meet_command(
     found = resolve_contact(vault.contents, contact) if contact else None
     wishes = Wishes.of(vault.contents, facets, found)
 
-    async def agree(name: str) -> bool:
-        return await out.confirm_meanwhile(f"Become peers with '{name}'?")
+    async def agree(question: str) -> bool:
+        return await out.confirm_meanwhile(question)
 
     async with remembering(vault):
         await _meet(vault, server, out, code, agree, wishes, nearby=nearby)

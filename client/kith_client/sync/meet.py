@@ -21,6 +21,7 @@ from kith_client.relations.accepting import check_person
 from kith_client.relations.answers import DOES_NOT_OPEN
 from kith_client.relations.homes import Place, here
 from kith_client.relations.meeting import Met, Them, Wishes
+from kith_client.relations.recognising import not_them, question
 from kith_client.stamp import Edit
 from kith_client.sync.pull import pull
 from kith_client.sync.push import push_all, settle_pending
@@ -220,8 +221,9 @@ async def _consent(line: Line, vault: Vault, them: Them, confirm: Confirm, wishe
         if them.persona.person == records.own_persona(vault.contents).person:
             raise Refused("self-invite", "This is your own code: type it on somebody else's device.")
         check_person(vault.contents, vault.stamp(), them.persona.person, them.persona.number, wishes.contact)
-        if not await confirm(them.name):
-            raise Refused("link-declined", "You declined. Nothing was kept.")
+        if not await confirm(question(vault.contents, them)):
+            declined = Refused("link-declined", "You declined. Nothing was kept.")
+            raise not_them(vault.contents, vault.stamp(), them) or declined
     await line.say(me)
 
 
