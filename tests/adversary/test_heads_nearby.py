@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import secrets
+from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
@@ -11,7 +13,7 @@ import pytest
 from kith_client.lifecycle.removing import remove_device
 from kith_client.lifecycle.repairing import repair
 from kith_client.nearby import heads
-from kith_client.nearby.discovery import announced, browsing
+from kith_client.nearby.discovery import announced, browsing, multicast
 from kith_client.nearby.heads import compare_heads
 from kith_client.nearby.sockets import connect, listening
 from kith_protocol.errors import Refused
@@ -159,3 +161,44 @@ async def _first_frame_of(device: Device) -> bytes:
     comparing.cancel()
     await asyncio.gather(comparing, return_exceptions=True)
     return seen
+
+
+async def test_connections_that_are_done_with_do_not_stay_open(scene: Scene) -> None:
+    comparing = asyncio.create_task(compare_heads(scene.laptop.vault, LOOPBACK, 20))
+    async with browsing(heads.HEADS, lambda _: True, LOOPBACK) as found:
+        service = await asyncio.wait_for(found.get(), 15)
+    before = len(os.listdir("/proc/self/fd"))
+    for _ in range(100):
+        connection = await connect(service)
+        assert connection is not None
+        await connection.send(b"x")
+        connection.close()
+    await asyncio.sleep(0.3)
+    assert len(os.listdir("/proc/self/fd")) - before < 30
+    assert not comparing.done()
+    comparing.cancel()
+    await asyncio.gather(comparing, return_exceptions=True)
+
+
+async def test_many_who_announce_the_same_name_hide_no_device(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(heads, "EXCHANGE_SECONDS", 0.5)
+    for device in (scene.laptop, scene.phone, scene.laptop, scene.phone):
+        await device.sync()
+    comparison = await heads._Comparison.begin(scene.laptop.vault)
+    name = comparison.own_name(scene.laptop.vault.clock())
+    async with listening(LOOPBACK) as listener, multicast(LOOPBACK) as zero, AsyncExitStack() as stack:
+        names = [announced(heads.HEADS, name, listener.port, LOOPBACK, zero) for _ in range(20)]
+        await asyncio.gather(*(stack.enter_async_context(each) for each in names))
+        both = (compare_heads(each.vault, LOOPBACK, 30) for each in (scene.laptop, scene.phone))
+        assert {found.verdict for found in await asyncio.gather(*both)} == {Verdict.IN_STEP}
+
+
+async def test_somebody_who_announces_the_name_without_the_key_is_named_as_such(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(heads, "EXCHANGE_SECONDS", 0.3)
+    comparison = await heads._Comparison.begin(scene.laptop.vault)
+    name = comparison.own_name(scene.laptop.vault.clock())
+    async with listening(LOOPBACK) as listener, announced(heads.HEADS, name, listener.port, LOOPBACK):
+        with pytest.raises(Refused, match="somebody else announces"):
+            await compare_heads(scene.laptop.vault, LOOPBACK, 4)

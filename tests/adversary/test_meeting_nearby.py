@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
 import pytest
+from zeroconf import NonUniqueNameException, ServiceInfo
+from zeroconf.asyncio import AsyncZeroconf
 
+from kith_client.errors import NearbyUnavailable
 from kith_client.nearby import meeting as nearby
+from kith_client.nearby import sockets
 from kith_client.nearby.discovery import Found, Network, announced
 from kith_client.nearby.sockets import MAX_CONNECTIONS, Connection, Listener, connect, listening
 from kith_client.relations.meeting import Wishes
@@ -155,6 +159,13 @@ async def test_a_frame_over_its_limit_ends_the_connection() -> None:
         ("127.0.0.1", False),
         ("8.8.8.8", False),
         ("0.0.0.0", False),
+        ("0.1.2.3", False),
+        ("172.16.0.1", True),
+        ("172.32.0.1", False),
+        ("192.0.0.8", False),
+        ("198.18.0.1", False),
+        ("240.0.0.1", False),
+        ("255.255.255.255", False),
         ("224.0.0.251", False),
         ("fe80::1", False),
         ("nonsense", False),
@@ -208,3 +219,39 @@ async def test_a_code_is_remembered_as_used_up_for_ten_minutes_and_shows_itself_
     later = bob.vault.clock() + LINK_LIFETIME + 1
     monkeypatch.setattr(bob.vault, "clock", lambda: later)
     await used_codes.check_unused(bob.vault, code)
+
+
+async def test_whoever_connects_from_outside_a_local_network_is_cut(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sockets, "is_local", lambda address: address != "127.0.0.1")
+    async with listening(LOOPBACK) as listener:
+        connection = await connect(Found("x", ("127.0.0.1",), listener.port))
+        assert connection is not None
+        with pytest.raises(Refused):
+            await asyncio.wait_for(connection.receive(), 5)
+        assert listener.arrived.empty()
+
+
+@pytest.mark.parametrize(("conflicts", "works"), [(1, True), (2, False)])
+async def test_somebody_who_claims_the_announced_name_ends_no_meeting_at_the_server(
+    people: tuple[Device, Device], monkeypatch: pytest.MonkeyPatch, conflicts: int, works: bool
+) -> None:
+    """Once, other digits help; for good, the local network is no way, and the server is."""
+    register, names = AsyncZeroconf.async_register_service, list[str]()
+
+    async def claimed(self: AsyncZeroconf, info: ServiceInfo) -> Awaitable[None]:
+        names.append(info.name)
+        if len(names) <= conflicts:
+            raise NonUniqueNameException
+        return await register(self, info)
+
+    monkeypatch.setattr(AsyncZeroconf, "async_register_service", claimed)
+    if works:
+        async with announced(nearby.MEETINGS, "427316", 4711, LOOPBACK) as name:
+            assert [name] == names[1:]
+            assert names[0] != name
+    else:
+        with pytest.raises(NearbyUnavailable):
+            async with announced(nearby.MEETINGS, "427316", 4711, LOOPBACK):
+                pass
+        names.clear()
+        assert codes(await Meeting(*people).run()) == ["ok", "ok"]

@@ -19,13 +19,21 @@ from kith_client.errors import NearbyUnavailable
 if TYPE_CHECKING:
     from zeroconf.asyncio import AsyncZeroconf
 
-MAX_FOUND: Final = 4
-"""Services of one wanted name that are looked at: whoever announces more of them stalls nobody."""
+AT_ONCE: Final = 16
+"""Services of one wanted name whose address is asked for at one time."""
+MAX_WAITING: Final = 256
+"""Services of one wanted name that wait for that; more are passed over."""
 MAX_ADDRESSES: Final = 4
 """Addresses of one service that are tried."""
+REGISTER_TRIES: Final = 2
+"""Names to announce, should another device say that the first is its own."""
 RESOLVE_SECONDS: Final = 3.0
 RESOLVE_TRIES: Final = 5
 """Tries to learn where a service is."""
+_LOCAL: Final = tuple(
+    map(ipaddress.IPv4Network, ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "169.254.0.0/16", "127.0.0.0/8"))
+)
+"""RFC 1918, link-local, and this machine itself."""
 _RANDOM_BYTES: Final = 4
 
 
@@ -70,10 +78,10 @@ class Found:
 def is_local(address: str) -> bool:
     """Whether an address belongs to a network that is not reached from outside."""
     try:
-        parsed = ipaddress.ip_address(address)
+        parsed = ipaddress.IPv4Address(address)
     except ValueError:
         return False
-    return parsed.version == 4 and parsed.is_private and not parsed.is_unspecified and not parsed.is_multicast
+    return any(parsed in network for network in _LOCAL)
 
 
 @asynccontextmanager
@@ -84,15 +92,26 @@ async def announced(
 
     It is called `name` and random digits; gives that in full.
     """
-    from zeroconf import ServiceInfo
-
     async with multicast(network, shared) as zero:
-        own = await asyncio.to_thread(network.own)
+        yield await _registered(zero, kind, name, port, await asyncio.to_thread(network.own))
+
+
+async def _registered(zero: AsyncZeroconf, kind: str, name: str, port: int, own: list[str]) -> str:
+    """The full name under which it stands. Raises `NearbyUnavailable`: anybody may say that a name is theirs."""
+    from zeroconf import Error, NonUniqueNameException, ServiceInfo
+
+    for _ in range(REGISTER_TRIES):
         unique = f"{name}-{secrets.token_hex(_RANDOM_BYTES)}"
         # `server` names the machine by default; nothing about it may be said.
         info = ServiceInfo(kind, f"{unique}.{kind}", port=port, parsed_addresses=own, server=f"{unique}.local.")
-        await zero.async_register_service(info)
-        yield info.name
+        try:
+            await zero.async_register_service(info)
+        except NonUniqueNameException:
+            continue
+        except Error:
+            break
+        return info.name
+    raise NearbyUnavailable("Somebody on the local network keeps this device from announcing anything there.")
 
 
 @asynccontextmanager
@@ -103,7 +122,7 @@ async def browsing(
     not_this: str = "",
     shared: AsyncZeroconf | None = None,
 ) -> AsyncIterator[asyncio.Queue[Found]]:
-    """While the block runs, services of `kind` whose name is wanted come into the queue, `MAX_FOUND` at most.
+    """While the block runs, services of `kind` whose name is wanted come into the queue.
 
     `not_this` is what this program announces itself.
     """
@@ -111,22 +130,26 @@ async def browsing(
     from zeroconf.asyncio import AsyncServiceBrowser
 
     queue: asyncio.Queue[Found] = asyncio.Queue()
-    tasks: set[asyncio.Task[None]] = set()
+    named: asyncio.Queue[tuple[str, str, int]] = asyncio.Queue(MAX_WAITING)
     async with multicast(network, shared) as zero:
 
-        async def resolve(name: str, full: str) -> None:
-            for _ in range(RESOLVE_TRIES):
+        async def resolve() -> None:
+            """One that does not say where it is goes to the end, so that it keeps nobody waiting."""
+            while True:
+                name, full, tries = await named.get()
                 found = await _resolved(zero, kind, name, full, network)
                 if found is not None:
                     queue.put_nowait(found)
-                    return
+                elif tries < RESOLVE_TRIES and not named.full():
+                    named.put_nowait((name, full, tries + 1))
 
         def changed(service_type: str, name: str, state_change: ServiceStateChange, **_: Any) -> None:
             wanted = name.removesuffix(f".{service_type}").rpartition("-")[0]
             is_new = state_change is ServiceStateChange.Added and name != not_this
-            if is_new and len(tasks) < MAX_FOUND and is_wanted(wanted):
-                tasks.add(asyncio.create_task(resolve(wanted, name)))
+            if is_new and not named.full() and is_wanted(wanted):
+                named.put_nowait((wanted, name, 1))
 
+        tasks = [asyncio.create_task(resolve()) for _ in range(AT_ONCE)]
         browser = AsyncServiceBrowser(zero.zeroconf, kind, handlers=[changed])
         try:
             yield queue

@@ -13,7 +13,7 @@ from kith_client.nearby.discovery import EVERYWHERE, Network, announced, browsin
 from kith_client.nearby.sockets import Connection, connect, listening
 from kith_client.vault import Vault
 from kith_protocol.commit import parse_commit
-from kith_protocol.errors import BadKey, BadSignature, Refused, Undecryptable
+from kith_protocol.errors import BadSignature, KithError, Refused
 from kith_protocol.nearby import (
     NEARBY_NONCE_BYTES,
     HeadNote,
@@ -31,6 +31,8 @@ HEADS: Final = "_kith-heads._tcp.local."
 WAIT_SECONDS: Final = 60.0
 """In which another device has to be found."""
 EXCHANGE_SECONDS: Final = 10.0
+AT_ONCE: Final = 16
+"""Exchanges in either direction that run at one time: whoever only lets us wait holds one of them."""
 EPOCHS: Final = 8
 """Epochs, newest first, in which another device may still be."""
 
@@ -64,6 +66,7 @@ async def compare_heads(vault: Vault, network: Network = EVERYWHERE, seconds: fl
             while True:
                 connection = await listener.arrived.get()
                 await _noted(comparison.answer(connection), results)
+                listener.release(connection)
 
         async def asking() -> None:
             while True:
@@ -71,9 +74,10 @@ async def compare_heads(vault: Vault, network: Network = EVERYWHERE, seconds: fl
                 connection = await connect(service)
                 if connection is not None:
                     with closing(connection):
-                        await _noted(comparison.ask(connection, tags[service.name]), results)
+                        done = await _noted(comparison.ask(connection, tags[service.name]), results)
+                    comparison.pretenders |= not done
 
-        async with _running(asked(), asking()):
+        async with _running(*(work() for work in (asked, asking) for _ in range(AT_ONCE))):
             try:
                 async with asyncio.timeout(seconds):
                     return await results.get()
@@ -86,6 +90,11 @@ def _unmet(comparison: _Comparison) -> str:
         return (
             "A device was found that this one does not know: sync both first. If it was removed, it is none of yours "
             "any more."
+        )
+    if comparison.pretenders:
+        return (
+            "No other device of this address book was found here, but somebody else announces its name and could not "
+            "show that they belong to it. Try again on a network that is yours."
         )
     return "No other device of this address book was found here. Run the same command there, on the same network."
 
@@ -102,6 +111,8 @@ class _Comparison:
         self._mine = (vault.chain.number, vault.chain.head)
         self.strangers = False
         """Whether somebody with a key of the vault, who is no member for this device, was found."""
+        self.pretenders = False
+        """Whether somebody announces a name of the vault and does not know its key."""
 
     @classmethod
     async def begin(cls, vault: Vault) -> _Comparison:
@@ -168,15 +179,16 @@ class _Comparison:
         return Knows.GIVEN_UP if theirs.head in self._abandoned else Knows.NOT
 
 
-async def _noted(exchange: Coroutine[Any, Any, Compared | None], results: asyncio.Queue[Compared]) -> None:
-    """Keeps what came of an exchange; whatever a stranger sends comes to nothing."""
+async def _noted(exchange: Coroutine[Any, Any, Compared | None], results: asyncio.Queue[Compared]) -> bool:
+    """Keeps what came of an exchange; whatever a stranger sends comes to nothing. Whether it came to its end."""
     try:
         async with asyncio.timeout(EXCHANGE_SECONDS):
             found = await exchange
-    except (Undecryptable, BadSignature, BadKey, Refused, TimeoutError):
-        return
+    except (KithError, TimeoutError):
+        return False
     if found is not None:
         results.put_nowait(found)
+    return True
 
 
 @asynccontextmanager

@@ -18,7 +18,9 @@ CONNECT_SECONDS: Final = 3.0
 FIRST_SECONDS: Final = 10.0
 """In which the first message of somebody who connected has to come."""
 MAX_CONNECTIONS: Final = 8
-"""That have not said anything yet; more are turned away."""
+"""That have not said anything yet; for another one, the oldest has to go."""
+MAX_PER_ADDRESS: Final = 6
+"""The same of one address."""
 _LENGTH_BYTES: Final = 2
 _EVERY_ADDRESS: Final = "0.0.0.0"  # noqa: S104  # of this machine; who is not on a local network is turned away
 
@@ -81,27 +83,40 @@ class Listener:
     def __init__(self) -> None:
         self.arrived: asyncio.Queue[Connection] = asyncio.Queue(MAX_CONNECTIONS)
         self.port = 0
-        self._silent = 0
+        self._silent: dict[Connection, str] = {}
+        """By age: those that said nothing yet, and where they come from."""
         self._connections: set[Connection] = set()
 
     async def take(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """One connection, until its first message is there."""
         peer = writer.get_extra_info("peername")
-        if self._silent >= MAX_CONNECTIONS or not peer or not is_local(peer[0]):
+        if not peer or not is_local(peer[0]):
             writer.close()
             return
+        self._make_room(peer[0])
         connection = Connection(reader, writer)
         self._connections.add(connection)
-        self._silent += 1
+        self._silent[connection] = peer[0]
         try:
             async with asyncio.timeout(FIRST_SECONDS):
                 await connection.fetch(0)
             self.arrived.put_nowait(connection)
         except (Refused, TimeoutError, asyncio.QueueFull):
-            connection.close()
-            self._connections.discard(connection)
+            self.release(connection)
         finally:
-            self._silent -= 1
+            self._silent.pop(connection, None)
+
+    def release(self, connection: Connection) -> None:
+        """Ends one connection and forgets it."""
+        connection.close()
+        self._connections.discard(connection)
+
+    def _make_room(self, address: str) -> None:
+        same = [connection for connection, other in self._silent.items() if other == address]
+        oldest = same if len(same) >= MAX_PER_ADDRESS else list(self._silent)
+        if len(same) >= MAX_PER_ADDRESS or len(self._silent) >= MAX_CONNECTIONS:
+            del self._silent[oldest[0]]
+            self.release(oldest[0])
 
     def close(self) -> None:
         """Ends every connection."""
