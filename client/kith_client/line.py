@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import Final, Protocol
 
-from kith_client.errors import ServerRefused
+from kith_client.errors import ServerRefused, ServerUnreachable
 from kith_client.transport import HomeServer
 from kith_protocol.errors import KithError, Refused
 from kith_protocol.linking import LINK_LIFETIME, LinkEnd, LinkMachine, LinkRole, LinkState, LinkStatement
@@ -24,6 +24,8 @@ _POLL: Final = 20
 """Seconds of one wait at the rendezvous."""
 _PAUSE: Final = 0.5
 """Seconds between two waits, should the server not make us wait."""
+_LEAVE_TRIES: Final = 5
+"""To leave one message; the same again changes nothing."""
 PROGRAM_SECONDS: Final = 30.0
 """In which a message has to come behind which no person is."""
 READ_SECONDS: Final = 20.0
@@ -69,6 +71,11 @@ def _gone_where_not_found() -> Iterator[None]:
         raise gone() from None
 
 
+def _passes(error: ServerUnreachable | ServerRefused) -> bool:
+    """Whether the server may answer otherwise in a moment."""
+    return isinstance(error, ServerUnreachable) or error.status in (429, 503)
+
+
 class AtRendezvous:
     """A carrier: the rendezvous of one's own home server."""
 
@@ -80,11 +87,23 @@ class AtRendezvous:
         self._theirs = next(side for side in SIDES.values() if side != self._mine)
 
     async def leave(self, index: int, message: bytes) -> None:
-        with _gone_where_not_found():
-            await self._server.leave_message(self._purpose, self._nameplate, self._mine, index, message)
+        for tries_left in reversed(range(_LEAVE_TRIES)):
+            try:
+                with _gone_where_not_found():
+                    await self._server.leave_message(self._purpose, self._nameplate, self._mine, index, message)
+                return
+            except (ServerUnreachable, ServerRefused) as error:
+                if not tries_left or not _passes(error):
+                    raise
+            await asyncio.sleep(_PAUSE)
 
     async def fetch(self, index: int) -> bytes | None:
-        message = await self._look(index, _POLL)
+        try:
+            message = await self._look(index, _POLL)
+        except (ServerUnreachable, ServerRefused) as error:
+            if not _passes(error):
+                raise
+            message = None  # a moment without network must not end what two people began
         if message is None:
             await asyncio.sleep(_PAUSE)
         return message

@@ -310,7 +310,7 @@ class HomeServer:
             failure = decode(body, wire.Failure)
         except DecodingError:
             if status >= 500:
-                return ServerRefused("server-error", f"The server {self.host} has a problem (HTTP {status}).")
+                return ServerRefused("server-error", f"The server {self.host} has a problem (HTTP {status}).", status)
             return ServerRefused("not-kithbook", f"{self.host} does not answer like a Kithbook server (HTTP {status}).")
         code = "session" if status == 401 else failure.code
         return ServerRefused(code, f"The server {self.host} says: {failure.message[:500]}", status)

@@ -17,6 +17,7 @@ from kith_client.relations import records
 from kith_client.relations.draft import Draft
 from kith_client.relations.ending import FINISH_GRACE, block_peer
 from kith_client.relations.homes import Place
+from kith_client.relations.trust import introduced_by
 from kith_client.relations.upkeep import plan
 from kith_client.stamp import Contents, Stamp
 from kith_client.sync import meet
@@ -172,6 +173,24 @@ async def test_a_server_that_alters_a_message_of_a_meeting_gets_nothing_but_its_
             await settle(anna, carla)
             states = [state for device in (anna, carla) for _, state, _ in peers(device)]
             assert states == ["connected", "connected"], "the finish came by mail"
+
+
+async def test_a_moment_in_which_the_server_answers_nothing_ends_no_meeting(
+    people: tuple[Device, Device], sites: tuple[Site, Site]
+) -> None:
+    anna, bob = people
+    failed: set[str] = set()
+
+    def busy_once(method: str, path: str, status: int, body: bytes) -> tuple[int, bytes]:
+        if "/rendezvous/meet/" in path and method in ("GET", "PUT") and (place := f"{method} {path}") not in failed:
+            failed.add(place)
+            return 503, b""
+        return status, body
+
+    sites[0].proxy.answer = busy_once
+    pair = Meeting(anna, bob, network=_NOWHERE)
+    assert codes(await pair.run()) == ["ok", "ok"]
+    assert len(failed) > 4
 
 
 async def test_what_breaks_off_after_both_agreed_comes_to_its_end_by_mail(
@@ -332,3 +351,28 @@ async def test_what_passes_servers_holds_neither_code_nor_names_nor_persons(
 
 async def _yes(_name: str) -> bool:
     return True
+
+
+async def test_whoever_is_known_under_another_name_is_asked_about_under_that_one_and_a_no_raises_doubts(
+    people: tuple[Device, Device], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Somebody was introduced under a friend's name; their accomplice is met under their own."""
+    fake, bob = people
+    made = await make_invite(fake.vault, fake.server)
+    await accept_invite(bob.vault, bob.server, made.link)
+    (peer,) = records.peers(bob.vault.contents)
+    draft = Draft(bob.vault.contents, bob.vault.stamp())
+    draft.change(peer.id, {"trust": introduced_by(secrets.token_bytes(32))})
+    await bob.apply(draft.edit)
+    monkeypatch.setattr(decisions, "display_name_of_mine", lambda _: "Carl Moor")
+    asked: list[str] = []
+
+    async def ask(question: str) -> bool:
+        asked.append(question)
+        return False
+
+    assert codes(await Meeting(fake, bob, confirm_types=ask).run())[1] == "person-changed"
+    assert "'Carl Moor'" in asked[0]
+    assert "know this person as 'Anna Beck', introduced by" in asked[0]
+    assert [each.trust for each in records.peers(bob.vault.contents)] == ["unverified"]
+    assert any(each.kind == "issue" for each in bob.vault.contents.values())
