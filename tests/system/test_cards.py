@@ -163,6 +163,7 @@ async def test_a_code_at_the_wrong_command_is_named_and_nothing_is_sent(
     assert (await refused(new, *join, "7-museum-better-van"))["error"] == "link-server"
     nowhere = str(place.folder / "missing" / "card.png")
     for made in (("invite", "--reusable"), ("device", "add")):
-        assert (await refused(bob.home, *made, "--qr", nowhere))["error"] == "unwritable-file", "nothing was made"
+        answer = await refused(bob.home, *made, "--qr", nowhere)
+        assert (answer["error"], nowhere in answer["message"]) == ("unwritable-file", True), "nothing was made"
     other = await refused(new, *join, codes["kith device join"], "--server", "https://bob.example")
     assert other["error"] == "link-mismatch"

@@ -11,6 +11,7 @@ from kith_client.cli.output import Output
 from kith_client.cli.session import one_line
 from kith_client.qr import NotWritten, draw, is_picture, read_qr, write_png
 from kith_protocol.codes import CodeKind, check_kind
+from kith_protocol.errors import Refused
 
 
 async def given_code(text: str, wanted: CodeKind) -> str:
@@ -31,10 +32,14 @@ async def write_picture(code: str, path: str) -> None:
 
 
 def check_picture_place(path: str) -> None:
-    """Before something is made that only the picture shows. Raises `NotWritten` where it could not be written."""
-    folder = os.path.dirname(os.path.expanduser(path)) or "."
-    if not os.path.isdir(folder) or not os.access(folder, os.W_OK) or os.path.isdir(os.path.expanduser(path)):
-        raise NotWritten("The picture cannot be written there. Name a file in a folder that is yours.")
+    """Before something is made that only the picture shows. Raises `NotWritten` where it could not be written, and
+    `Refused` (`file-exists`) where a file is already: it may be another code that somebody counts on."""
+    whole = os.path.expanduser(path)
+    folder = os.path.dirname(whole) or "."
+    if not os.path.isdir(folder) or not os.access(folder, os.W_OK) or os.path.isdir(whole):
+        raise NotWritten(f"{path} cannot be written. Name a file in a folder that is yours.")
+    if os.path.lexists(whole):
+        raise Refused("file-exists", f"{path} is there already and is left as it is; choose another name.")
 
 
 def draw_on_terminal(code: str, out: Output) -> None:

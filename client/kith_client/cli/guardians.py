@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -12,6 +11,7 @@ from kith_client.book.dates import iso_time
 from kith_client.book.events import entry
 from kith_client.book.layers import Layers, peer_id
 from kith_client.book.resolve import resolve_peer
+from kith_client.cli.codes import check_picture_place, write_picture
 from kith_client.cli.online import with_server
 from kith_client.cli.options import group, subcommand
 from kith_client.cli.output import Output
@@ -127,9 +127,10 @@ async def guardians_remove(vault: Vault, server: HomeServer, out: Output, peer: 
 async def guardians_give(vault: Vault, server: HomeServer, out: Output, peer: str, qr: str | None) -> None:
     """Hand out the share that I keep for PEER, who lost everything, after I made sure who is asking."""
     from kith_client.addresses import url_of
-    from kith_client.qr import write_png
     from kith_protocol.guardian import format_share_link
 
+    if qr is not None:
+        await asyncio.to_thread(check_picture_place, qr)
     found = resolve_peer(vault.contents, peer)
     name = Layers(vault.contents).peer_names(found)[0]
     _warn_before_giving(out, name, guarding.share_of(vault.contents, found))
@@ -144,7 +145,7 @@ async def guardians_give(vault: Vault, server: HomeServer, out: Output, peer: st
     document: dict[str, Any] = {"peer": peer_id(vault.contents, found), "server": url_of(link.host)}
     document |= {"vault": link.vault.hex(), "share": link.share.words, "needed": link.share.needed}
     if qr is not None:
-        await asyncio.to_thread(write_png, format_share_link(link), Path(qr))
+        await write_picture(format_share_link(link), qr)
         document["file"] = qr
 
     def show() -> None:

@@ -268,6 +268,8 @@ async def verify_command(
 ) -> None:
     """Show the safety number that I share with PEER, or say that the peer sees the same one."""
     found = resolve_peer(book.contents, peer)
+    if qr is not None:
+        await asyncio.to_thread(check_picture_place, qr)
     if number is not None and photo is not None:
         raise click.UsageError("Give the number or the picture, not both.")
     if photo is not None:
@@ -289,7 +291,9 @@ async def _show_number(book: Book, out: Output, peer: bytes, qr: str | None) -> 
     out.message(f"Compare this with what {name} sees, by telephone or in person:")
     out.result({"safety_number": shown}, lambda: out.line(shown))
     draw_on_terminal(code, out)
-    out.message(f"If it is the same: kith verify {shlex.quote(name)} --number 'NUMBER'")
+    command = f"kith verify {shlex.quote(name)}"
+    out.message(f"If it is the same: {command} --number 'NUMBER'")
+    out.message(f"With a picture of the other's screen instead: {command} --photo FILE")
 
 
 async def _compare(book: Book, out: Output, peer: bytes, decide: Callable[[Stamp], Edit]) -> None:

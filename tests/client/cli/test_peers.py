@@ -312,6 +312,8 @@ def test_a_photograph_of_the_other_screen_verifies(anna: Kith, connected: World,
 
 def test_the_written_code_is_what_the_other_side_takes(anna: Kith, connected: World, tmp_path: Path) -> None:
     anna.do("verify", "bob", "--qr", str(tmp_path / "mine.png"))
+    assert anna.fail("verify", "bob", "--qr", str(tmp_path / "mine.png"))[0] == "file-exists"
+    assert "--photo FILE" in anna("verify", "bob").err
     bob = connected["bob"]
     edit = mark_verified_by_code(bob.contents, bob.stamp(), bob.peer_named("Anna Beck"), read_qr(tmp_path / "mine.png"))
     (verified,) = edit.values()

@@ -203,6 +203,17 @@ def test_an_invite_is_shown_as_a_link_and_written_as_a_picture(anna: Kith, tmp_p
     assert path.read_bytes().startswith(b"\x89PNG")
 
 
+def test_a_picture_that_is_there_is_left_and_nothing_is_made(anna: Kith, tmp_path: Path) -> None:
+    path = tmp_path / "card.png"
+    path.write_text("mine")
+    _, before = at_terminal(anna, "invites", "--json", passphrase="open sesame")
+    for words in (("invite",), ("invite", "--reusable"), ("device", "add")):
+        code, screen = at_terminal(anna, *words, "--qr", str(path), passphrase="open sesame")
+        assert (code, f"{path} is there already" in screen) == (1, True), screen
+    assert path.read_text() == "mine"
+    assert at_terminal(anna, "invites", "--json", passphrase="open sesame")[1] == before
+
+
 def test_everything_local_works_without_the_server_and_sync_exits_3(tmp_path: Path) -> None:
     server = Server(tmp_path / "data").init().start()
     kith = Kith(tmp_path / "home")
