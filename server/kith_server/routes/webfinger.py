@@ -19,7 +19,6 @@ from kith_server.errors import HttpRefusal, TooManyRequests, not_found
 from kith_server.keys import CONFIG
 from kith_server.limits import network_of
 from kith_server.mail_keys import DIRECTORY
-from kith_server.middleware import failure
 
 CONTENT_TYPE: Final = "application/jrd+json"
 REL_ADDRESS: Final = "kith:address"
@@ -37,9 +36,9 @@ async def webfinger(request: web.Request) -> web.Response:
     try:
         found = await _look_up(request)
     except HttpRefusal as error:
-        refused = failure(error.status, error.code, str(error), retry_after=error.retry_after)
-        refused.headers.update(CORS)
-        return refused
+        # Other software asks here, and people with a browser: the reason is plain text, not a `Failure`.
+        later = {"Retry-After": str(error.retry_after)} if error.retry_after else {}
+        return web.Response(status=error.status, text=f"{error}\n", headers={**CORS, **later})
     body = json.dumps(_document(found, request.app[CONFIG].url, request.query.getall("rel", [])))
     return web.Response(text=body, content_type=CONTENT_TYPE, headers=CORS)
 
