@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from kith_client.errors import Busy
-from kith_client.store.home import Home
+from kith_client.store.home import SAY_AFTER, Home
 
 
 async def test_a_second_program_waits_and_then_says_that_another_is_at_work(tmp_path: Path) -> None:
@@ -49,3 +49,12 @@ async def test_a_program_that_waits_can_be_stopped_at_once(tmp_path: Path) -> No
         async with asyncio.timeout(1):
             with pytest.raises(asyncio.CancelledError):
                 await waiting
+
+
+async def test_whoever_has_to_wait_is_told_once(tmp_path: Path) -> None:
+    told: list[str] = []
+    async with Home(tmp_path).locked():
+        with pytest.raises(Busy):
+            async with Home(tmp_path, lambda: told.append("waiting")).locked(deadline=SAY_AFTER + 0.2):
+                pytest.fail("two at once")
+    assert told == ["waiting"]

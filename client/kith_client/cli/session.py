@@ -7,6 +7,7 @@ import functools
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import date, datetime
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 
@@ -30,7 +31,10 @@ def home_of(chosen: Settings) -> Home:
     """The home folder that the person chose."""
     from kith_client.store.home import Home
 
-    return Home.find(chosen.home)
+    def tell() -> None:
+        Output(chosen).message("Another kith is at work on this address book; waiting for it ...")
+
+    return replace(Home.find(chosen.home), on_wait=tell)
 
 
 def ask_passphrase() -> str:

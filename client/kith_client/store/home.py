@@ -6,9 +6,9 @@ import asyncio
 import fcntl
 import os
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
@@ -16,6 +16,8 @@ from kith_client.errors import Busy, NoVault
 
 LOCK_DEADLINE: Final = 20.0
 """Seconds to wait for another `kith` on the same vault."""
+SAY_AFTER: Final = 1.0
+"""Seconds of that after which the person is told."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +25,8 @@ class Home:
     """A folder that holds one device's key file and mirror."""
 
     path: Path
+    on_wait: Callable[[], None] | None = field(default=None, compare=False)
+    """Called once when another program on the same vault takes longer than `SAY_AFTER`."""
 
     @classmethod
     def find(cls, given: str | None) -> Home:
@@ -69,20 +73,24 @@ class Home:
         self.create()
         descriptor = os.open(self.path / "lock", os.O_CREAT | os.O_RDWR, 0o600)
         try:
-            await _wait_for(descriptor, deadline)
+            await _wait_for(descriptor, deadline, self.on_wait)
             yield
         finally:
             os.close(descriptor)
 
 
-async def _wait_for(descriptor: int, deadline: float) -> None:
-    give_up = time.monotonic() + deadline
+async def _wait_for(descriptor: int, deadline: float, on_wait: Callable[[], None] | None) -> None:
+    began = time.monotonic()
+    give_up, say = began + deadline, began + SAY_AFTER
     while True:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             if time.monotonic() >= give_up:
                 raise Busy("Another kith is at work on this address book. Try again when it is done.") from None
+            if on_wait is not None and time.monotonic() >= say:
+                on_wait()
+                on_wait = None
             await asyncio.sleep(0.05)  # not in a thread: whoever is asked to stop stops at once
         else:
             return
