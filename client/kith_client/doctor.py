@@ -85,7 +85,7 @@ async def _records(vault: Vault) -> Check:
 
 def _history(vault: Vault) -> Check:
     chain = vault.chain
-    text = f"{chain.number + 1} commits, epoch {chain.epoch}. Head: number {chain.number}, {head_words(chain.head)}."
+    text = f"Up to commit {chain.number}, epoch {chain.epoch}. Its words: {head_words(chain.head)}."
     return Check("history", True, text + " Another device of yours that is in step shows the same words.")
 
 

@@ -60,7 +60,8 @@ def check_kind(text: str, wanted: CodeKind) -> None:
     if found is None and _NEWER.match(text):
         raise Refused("wrong-code", "This code needs a newer Kithbook. Nothing was sent.")
     if found is None and wanted not in SPOKEN_KINDS and _SPOKEN.fullmatch(text):
-        takes = " or ".join(f"'{_MEANING[kind][1]}'" for kind in SPOKEN_KINDS)
+        kinds = (CodeKind.MEETING,) if "@" in text else SPOKEN_KINDS  # only this one names a server
+        takes = " or ".join(f"'{_MEANING[kind][1]}'" for kind in kinds)
         raise Refused("wrong-code", f"This is a code to type on another device: {takes} takes it. Nothing was sent.")
 
 

@@ -136,3 +136,11 @@ def test_what_is_no_safety_number_becomes_no_code(number: str, person: bytes) ->
 def test_the_example_of_the_page_is_what_the_code_gives() -> None:
     page = Path(__file__).resolve().parents[2] / "protocol" / "spec" / "codes.md"
     assert safety_code("0" * 60, bytes(32)).text in page.read_text()
+
+
+def test_a_spoken_code_with_a_server_is_one_for_meeting_only() -> None:
+    for text, takes in ((SPOKEN, True), (f"{SPOKEN}@anna.example", False)):
+        with pytest.raises(Refused) as refused:
+            check_kind(text, CodeKind.INVITE)
+        assert "'kith meet'" in str(refused.value)
+        assert ("'kith device join'" in str(refused.value)) is takes

@@ -190,7 +190,7 @@ def _show_view(out: Output, view: list[Property]) -> None:
 def _show_shared(out: Output, shared: list[Shared], inside: dict[str, dict[str, Any]]) -> None:
     if shared:
         out.line()
-        rows = [(each.kind, each.id[:8], each.name, str(each.version)) for each in shared]
+        rows = [(each.kind, each.id[:8], each.name, _version(each)) for each in shared]
         out.table(("Shared", "Id", "About", "Version"), rows)
     for each in shared:
         if "properties" in inside[each.id]:
@@ -199,6 +199,11 @@ def _show_shared(out: Output, shared: list[Shared], inside: dict[str, dict[str, 
             out.table(("Property", "Value"), values, whole=True)
         elif "text" in inside[each.id]:
             out.line(f"\nThe note on {each.name}: {inside[each.id]['text']}", lines=True)
+
+
+def _version(each: Shared) -> str:
+    """A share of a phrase has none for people: what stands there is a time."""
+    return "" if each.kind == "guardian" else str(each.version)
 
 
 def _shape(each: Shared) -> dict[str, object]:

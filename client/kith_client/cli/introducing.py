@@ -51,8 +51,9 @@ async def introduce_command(book: Book, out: Output, one: str, other: str, messa
 
 
 def _sentence(shown: Shown) -> str:
-    text = f", and your message: {shown.text}" if shown.text else ""
-    return f"{shown.to} sees the name '{shown.label}', that person's id{text}"
+    if not shown.text:
+        return f"{shown.to} sees the name '{shown.label}' and that person's id."
+    return f"{shown.to} sees the name '{shown.label}', that person's id, and your message: {shown.text}"
 
 
 def _shown(shown: Shown) -> dict[str, str]:

@@ -63,7 +63,13 @@ def _show(out: Output, rows: list[RequestRow]) -> None:
 
 @subcommand(requests_command, "accept", "kith requests accept 7f3a12bc --facet work")
 @click.argument("request_id", metavar="ID")
-@click.option("--facet", "facets", multiple=True, metavar="F", help="A facet that the new peer sees; may be repeated.")
+@click.option(
+    "--facet",
+    "facets",
+    multiple=True,
+    metavar="F",
+    help="A facet that the new peer sees beside the invite's; may be repeated.",
+)
 @click.option("--contact", metavar="CONTACT", help="The contact that this person is.")
 @with_server
 async def requests_accept(

@@ -59,6 +59,9 @@ async def make_backup(vault: Vault, path: Path, *, without_unsent: bool = False)
         if (made.chain.vault, made.chain.head) != (vault.id, vault.chain.head):
             raise DecodingError("The backup is not what this device holds; the disk may be failing.")
         await asyncio.to_thread(_keep, partial, path)
+    except OSError as error:
+        error.filename, error.filename2 = str(path), None  # the name that the person gave
+        raise
     finally:
         await asyncio.to_thread(partial.unlink, missing_ok=True)
     return made

@@ -59,7 +59,11 @@ def check_link(contents: Contents, link: str) -> Invite:
         if pending is None or pending.invite_secret != invite.secret:
             continue
         if channel in open_channels(contents, channel.peer):
-            raise Refused("already-accepted", "You accepted this invite already; it waits for the other's next sync.")
+            raise Refused(
+                "already-accepted",
+                "You accepted this invite already. It waits for the other's next sync, or, where the invite is for "
+                "several people, for the other to say yes.",
+            )
     return invite
 
 

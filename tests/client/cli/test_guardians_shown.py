@@ -77,6 +77,7 @@ def test_a_preview_shows_that_a_peer_is_a_guardian(kith: Kith, world: World) -> 
     (shared,) = sit_at(kith, world["anna"]).do("preview", "Bob")["shared"]
     assert shared["kind"] == "guardian"
     assert "share of my recovery phrase" in shared["name"]
+    assert str(shared["version"]) not in kith("preview", "Bob").out
 
 
 @pytest.mark.parametrize("command", ["forget", "block"])

@@ -67,6 +67,12 @@ def test_bad_introductions_are_refused_in_plain_words(kith: Kith, world: World) 
     kith.fail("introduce", "Bob", code=2)
 
 
+def test_without_a_message_the_sentence_is_whole_too(kith: Kith, world: World) -> None:
+    as_person(kith, world["anna"])
+    said = kith("introduce", "Bob", "Carla").err
+    assert f"{BOB} sees the name '{CARLA}' and that person's id.\n" in said
+
+
 def test_a_request_says_who_introduces_and_what_they_say(kith: Kith, world: World) -> None:
     bob = introduced(world)["bob"]
     (row,) = as_person(kith, bob).do("requests")["requests"]

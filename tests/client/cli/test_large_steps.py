@@ -105,3 +105,16 @@ def test_what_cannot_be_done_is_refused_before_any_question(
     assert got == code, screen
     assert text in screen
     assert "[y/N]" not in screen
+
+
+def test_a_backup_that_cannot_be_written_is_named_as_the_person_named_it(anna: Anna, tmp_path: Path) -> None:
+    path = tmp_path / "missing" / "b"
+    refused = anna.laptop.run("backup", str(path)).document
+    assert refused["message"] == f"{path}: No such file or directory."
+
+
+def test_the_doctor_counts_commits_one_way(anna: Anna) -> None:
+    texts = {each["name"]: each["text"] for each in anna.laptop.do("doctor")["checks"]}
+    number = texts["history"].partition("Up to commit ")[2].partition(",")[0]
+    assert number.isdigit(), texts
+    assert texts["server's history"].endswith(f"up to commit {number}.")
