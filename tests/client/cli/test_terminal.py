@@ -7,6 +7,7 @@ import os
 import re
 import select
 import subprocess
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -57,7 +58,14 @@ def saying(word: str) -> Person:
 def stopping(before: str) -> Person:
     """Somebody who presses Ctrl-C once, when the screen ends so."""
     presses = iter([CTRL_C])
-    return lambda screen: next(presses, None) if screen.endswith(before) else None
+
+    def person(screen: str) -> str | None:
+        if not screen.endswith(before):
+            return None
+        time.sleep(0.5)  # a person sees the question first; between a prompt and its read a signal waits for a line
+        return next(presses, None)
+
+    return person
 
 
 @pytest.fixture(scope="module")
