@@ -214,8 +214,13 @@ class Line:
         """Says that this side goes no further, and lets the other read it before the code is burned."""
         if self.machine.state is not LinkState.OPEN:
             return
+        message = self.machine.seal(LinkEnd(), nonce=os.urandom(NONCE_BYTES))
         with suppress(KithError):
-            await self.say(LinkEnd())
+            try:
+                await self.write(message)
+            except ServerRefused:  # stopped while its last message was on the way, which did arrive
+                self._written += 1
+                await self.write(message)
             if patient:
                 await self.wait_until_read()
 

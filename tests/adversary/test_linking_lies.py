@@ -152,6 +152,30 @@ async def test_a_device_that_was_stopped_while_the_person_was_asked_is_not_added
     await _still_the_same_members(scene)
 
 
+async def test_an_end_arrives_although_its_sender_was_stopped_while_it_wrote(scene: Scene) -> None:
+    """The message before it stands at the server, and the sender does not know."""
+    laptop, shown = scene.laptop, asyncio.Queue[str]()
+
+    async def stopped() -> None:
+        code = parse_code(await shown.get())
+        carrier = AtRendezvous(laptop.server, Purpose.DEVICE, code.nameplate, LinkRole.TYPES)
+        line = Line(carrier, LinkMachine(LinkRole.TYPES, code, _host(scene)))
+        await line.agree()
+        request = JoinRequest(new_member(MemberKind.DEVICE).public, "phone")
+        await carrier.leave(2, line.machine.seal(request, nonce=secrets.token_bytes(24)))
+        await line.end(patient=False)
+
+    ended = asyncio.create_task(stopped())
+
+    async def slowly(_name: str) -> bool:
+        await ended
+        return True
+
+    with pytest.raises(Refused, match="was stopped meanwhile"):
+        await add_device(laptop.vault, laptop.server, shown.put, slowly)
+    await _still_the_same_members(scene)
+
+
 @pytest.mark.parametrize("says", [b"", b"\x00", b"\x01"])
 async def test_a_device_that_is_added_and_does_not_say_that_it_is_there_is_told_of(
     scene: Scene, monkeypatch: pytest.MonkeyPatch, says: bytes
