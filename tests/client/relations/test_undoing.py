@@ -279,6 +279,13 @@ def test_whom_the_person_blocked_and_unblocked_is_not_taken_back(theft: Theft) -
     assert anna.states() == [RelationshipState.ENDED.value]
 
 
+def test_whom_a_removed_device_blocked_is_named_when_that_is_undone(theft: Theft) -> None:
+    theft.change(theft.peer.id, suspect=True, blocked=True)
+    text = theft.take_back()
+    assert "Blocked on a removed device, and not any more: Bob Kay." in text
+    assert not theft.peer.blocked
+
+
 def test_a_second_record_for_a_peer_goes_and_so_does_her_channel(theft: Theft) -> None:
     (channel,) = channels(theft.anna.contents)
     twin, second = b"\x00" * 16, b"\x01" * 16

@@ -55,7 +55,7 @@ def after_theft(
         if invite.state is InviteState.OPEN:
             draft.change(invite.id, {"state": InviteState.REVOKED.value})
     persona = renewed(contents, _written(histories), stamp, root)
-    text = _text(left, undone)
+    text = _text(left, undone, _unblocked(contents, undone.edit))
     if home:
         text += f" A removed device had said that the address book lives elsewhere; it lives on {place.host}."
     if len(draft.edit):
@@ -69,7 +69,17 @@ def _written(histories: Mapping[bytes, Sequence[Version]]) -> Iterator[Content]:
         yield from (each.content for each in versions if each.content is not None)
 
 
-def _text(contents: Contents, undone: Undone) -> str:
+def _unblocked(contents: Contents, edit: Edit) -> list[bytes]:
+    """`peer` records whose block is undone with the rest: a thief shuts out whom she likes."""
+    changed = [(record, content) for record, content in edit.items() if content is not None and record in contents]
+    return [
+        record
+        for record, content in changed
+        if contents[record].value("blocked") is True and content.value("blocked") is not True
+    ]
+
+
+def _text(contents: Contents, undone: Undone, unblocked: Iterable[bytes]) -> str:
     layers = Layers(contents)
     waiting = [
         channel.peer
@@ -86,6 +96,11 @@ def _text(contents: Contents, undone: Undone) -> str:
             undone.strangers,
             "Added on a removed device: {}. They see nothing but your name until you grant them something; compare "
             "safety numbers first.",
+        ),
+        _named(
+            layers,
+            unblocked,
+            "Blocked on a removed device, and not any more: {}. 'kith block' shuts them out again.",
         ),
         _listed(undone.handles, "Your handles as they were before, private where a removed device chose them: {}."),
         "Requests and introductions that a removed device wrote are gone; make yours anew." if undone.dropped else "",
