@@ -229,6 +229,7 @@ async def test_whoever_connects_from_outside_a_local_network_is_cut(monkeypatch:
         with pytest.raises(Refused):
             await asyncio.wait_for(connection.receive(), 5)
         assert listener.arrived.empty()
+        connection.close()
 
 
 @pytest.mark.parametrize(("conflicts", "works"), [(1, True), (2, False)])
