@@ -93,7 +93,8 @@ def test_two_of_three_guardians_bring_everything_back(friends: Friends) -> None:
     new = Kith(friends.folder / "new")
     mistyped = " ".join(first["share"].split()[:-1])
     given = f"{mistyped}\n{picture}\n{second['share'].upper()}\n"
-    found = new.run("recover", "--guardians", "--name", "new laptop", "--no-passphrase", given=given)
+    place = ("--server", friends.url, "--vault", friends.kit["vault"])
+    found = new.run("recover", "--guardians", *place, "--name", "new laptop", "--no-passphrase", given=given)
     assert found.status == 0, found
     assert "Share 1: A guardian's share has 33 words; these are 32" in found.err
     assert found.document["recovery_phrase"] == friends.kit["recovery_phrase"]
